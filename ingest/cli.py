@@ -1,0 +1,238 @@
+"""The `assay` command: one function a command, no logic. Heavy imports happen inside the command that needs them.
+
+Exit codes: 0 done (data faults are counted, not failed), 1 the work or something it depends on failed, 2 usage or
+configuration (the message has the next step).
+"""
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ingest.errors import AssayError
+from ingest.settings import load
+
+app = typer.Typer(
+    help="From platform answers to three marts: collect, land, verify, check, build, publish.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+quarantine = typer.Typer(help="Ranges that failed a critical check: list them, release them.", no_args_is_help=True)
+app.add_typer(quarantine, name="quarantine")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+Now = Annotated[datetime | None, typer.Option(help="The moment to act at, UTC; default: the clock's.")]
+RunId = Annotated[str | None, typer.Option(help="The run's id; the same id publishes the same event ids.")]
+Accounts = Annotated[
+    list[str] | None, typer.Option("--account", help="Only this account of the watch list; repeatable.")
+]
+
+
+@app.command()
+def up() -> None:
+    """Start the local stack (idempotent): Postgres, object store, Kafka, sandbox, Airflow."""
+    from ingest.stack import up
+
+    up(load(), progress=_say)
+
+
+@app.command()
+def down() -> None:
+    """Stop the local stack and wait until nothing of it is left; data stays."""
+    from ingest.stack import down
+
+    down(load(), progress=_say)
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """What runs, where, and the age of the last row of each topic and mart."""
+    from ingest.stack import status
+
+    rows = status(load())
+    _print_rows(rows, as_json)
+    if not all(row["ok"] for row in rows):
+        raise typer.Exit(1)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Check every part and say the next step for whatever is wrong."""
+    from ingest.doctor import examine
+
+    findings = examine(load())
+    _print_rows(findings, as_json)
+    if not all(finding["ok"] for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def collect(
+    platform: str, account: Accounts = None, now: Now = None, run_id: RunId = None, as_json: AsJson = False
+) -> None:
+    """Read one platform's accounts and posts that are due, and publish what was seen."""
+    from ingest.collect.run import collect
+
+    settings, moment = load(), _moment(now)
+    batch = collect(settings, platform, now=moment, run_id=run_id or _by_hand(moment), accounts=account, progress=_say)
+    _print_rows([msgspec.to_builtins(batch)], as_json)
+
+
+@app.command()
+def sample(
+    platform: str, account: Accounts = None, now: Now = None, run_id: RunId = None, as_json: AsJson = False
+) -> None:
+    """Sample the audiences of one platform's accounts: features only, never identities."""
+    from ingest.collect.run import sample
+
+    settings, moment = load(), _moment(now)
+    batch = sample(settings, platform, now=moment, run_id=run_id or _by_hand(moment), accounts=account, progress=_say)
+    _print_rows([msgspec.to_builtins(batch)], as_json)
+
+
+@app.command()
+def parse(
+    platform: str,
+    files: Annotated[list[Path], typer.Argument(help="HAR 1.2 files of recorded exchanges.")],
+    now: Now = None,
+    publish: Annotated[bool, typer.Option("--publish", help="Send the events on to Kafka.")] = False,
+) -> None:
+    """What the pipeline makes of recorded answers: one JSON line an entry, no network."""
+    from ingest.collect.parse_har import parse_files
+
+    for line in parse_files(load(), platform, files, now=now and _moment(now), publish=publish):
+        sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+@app.command()
+def land(
+    topic: Annotated[list[str] | None, typer.Option(help="Only this topic; repeatable.")] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow/--drain", help="Serve until stopped, or land what is there.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Land events from Kafka in the lake, exactly once."""
+    from ingest.land import worker
+
+    if follow:
+        worker.follow(load(), topics=topic)
+    else:
+        _print_rows(worker.drain(load(), topics=topic, progress=_say), as_json)
+
+
+@app.command()
+def verify(
+    topic: Annotated[list[str] | None, typer.Option(help="Only this topic; repeatable.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the lake with the broker, offset by offset. Lag is no error; exit 1 on any difference."""
+    from ingest.land.verify import verify
+
+    rows = verify(load(), topics=topic, progress=_say)
+    _print_rows(rows, as_json)
+    if not all(row["ok"] for row in rows):
+        raise typer.Exit(1)
+
+
+@app.command()
+def check(
+    marts: Annotated[bool, typer.Option("--marts", help="Check the marts instead of landed ranges.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run the expectations on newly landed ranges and write the manifests of what passed."""
+    from ingest.warehouse import check
+
+    _print_rows(check.check_marts(load()) if marts else check.check_landed(load(), now=_moment(None)), as_json)
+
+
+@app.command()
+def build(
+    full_refresh: Annotated[bool, typer.Option(help="Build everything anew from the lake.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Build the warehouse from the passed ranges: staging, facts, marts."""
+    from ingest.warehouse.build import build
+
+    _print_rows(build(load(), full_refresh=full_refresh, progress=_say), as_json)
+
+
+@app.command()
+def publish(as_json: AsJson = False) -> None:
+    """Publish the marts to Postgres in one transaction, and write the known posts back to the lake."""
+    from ingest.warehouse.known_posts import write
+    from ingest.warehouse.publish import publish
+
+    settings = load()
+    rows = publish(settings, now=_moment(None))
+    write(settings)
+    _print_rows(rows, as_json)
+
+
+@quarantine.command("list")
+def quarantine_list(as_json: AsJson = False) -> None:
+    """Ranges in quarantine, with the reasons."""
+    from ingest.warehouse.quarantine import quarantined
+
+    _print_rows(quarantined(load()), as_json)
+
+
+@quarantine.command("release")
+def quarantine_release(
+    topic: str,
+    number: Annotated[int, typer.Argument(help="Number of the manifest, from `quarantine list`.")],
+    platform: str,
+    reason: Annotated[str, typer.Option(help="Why; kept in the manifest.")],
+) -> None:
+    """Let a quarantined range in: the next build loads it."""
+    from ingest.warehouse.quarantine import release
+
+    _print_rows([release(load(), topic, number, platform, reason=reason, now=_moment(None))], as_json=False)
+
+
+def main() -> None:
+    """Run the command; a failure that a person can act on becomes one message and its exit code."""
+    try:
+        app()
+    except AssayError as error:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(f"assay: {error}", markup=False)
+        sys.exit(error.exit_code)
+
+
+def _moment(now: datetime | None) -> datetime:
+    """The given moment in UTC, else the clock's: the one place of the command that reads it."""
+    if now is None:
+        return datetime.now(UTC)
+    return now.replace(tzinfo=UTC) if now.tzinfo is None else now.astimezone(UTC)
+
+
+def _by_hand(moment: datetime) -> str:
+    return f"manual/{moment:%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def _say(text: str) -> None:
+    """Progress: to stderr, so that stdout stays the result."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(rows, default=str, ensure_ascii=False) + "\n")
+        return
+    if not rows:
+        print("nothing to do")
+        return
+    table = Table(box=None, pad_edge=False)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    for name in names:
+        table.add_column(name.replace("_", " "), overflow="fold")
+    for row in rows:
+        table.add_row(*("" if row.get(name) is None else str(row[name]) for name in names))
+    Console(soft_wrap=False).print(table)

@@ -1,0 +1,190 @@
+"""The object store, as four methods: put, head, get, list. One implementation: any S3 API through boto3.
+
+Reads may be tried again by the client. Writes are tried exactly once: a conditional PUT that the client repeats by itself
+would meet its own first attempt and report it as somebody else's. Who writes decides what a retry means.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+import boto3
+from botocore.client import BaseClient
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ingest.errors import DependencyFailed, Misconfigured
+from ingest.settings import Settings
+
+
+class Put(Enum):
+    """What became of a PUT that the store answered."""
+
+    WRITTEN = "written"
+    REFUSED = "refused"
+    """412: the condition does not hold; something (perhaps our own earlier attempt) is there already."""
+    CONFLICT = "conflict"
+    """409: another conditional write to the key was under way; try again."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One object, without its body."""
+
+    key: str
+    size: int
+    etag: str
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Object:
+    """One object, whole."""
+
+    body: bytes
+    etag: str
+
+
+class Store(Protocol):
+    """What assay needs of an object store. Every method raises DependencyFailed when the store cannot answer."""
+
+    def put(
+        self,
+        key: str,
+        body: bytes,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        if_absent: bool = False,
+        if_match: str | None = None,
+    ) -> Put:
+        """Write one object; with a condition, only if there is none yet, or if its etag is still `if_match`."""
+
+    def head(self, key: str) -> Entry | None:
+        """The object's entry with its metadata; None when there is none."""
+
+    def get(self, key: str) -> Object | None:
+        """The object; None when there is none."""
+
+    def list(self, prefix: str, *, delimiter: str = "") -> Iterator[str]:
+        """Keys that begin with `prefix` in order; with a delimiter, each group once, as its common prefix."""
+
+
+class S3Store:
+    """A bucket behind an S3 API."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.bucket = settings.lake_bucket
+        self._endpoint = settings.s3
+        self._reads = self._client(settings, attempts=4)
+        self._writes = self._client(settings, attempts=1)
+
+    @staticmethod
+    def _client(settings: Settings, attempts: int) -> BaseClient:
+        return boto3.client(
+            "s3",
+            endpoint_url=settings.s3,
+            region_name=settings.s3_region,
+            aws_access_key_id=settings.s3_access_key,
+            aws_secret_access_key=settings.s3_secret_key.get_secret_value(),
+            config=Config(
+                retries={"total_max_attempts": attempts, "mode": "standard"},
+                connect_timeout=5,
+                read_timeout=60,
+                s3={"addressing_style": "path"},
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
+        )
+
+    def create_bucket(self) -> None:
+        """Make the bucket unless it is there."""
+        try:
+            self._reads.head_bucket(Bucket=self.bucket)
+        except ClientError as error:
+            if _status(error) != 404:
+                raise self._failure("looking for", "", error) from error
+            try:
+                self._writes.create_bucket(Bucket=self.bucket)
+            except (ClientError, BotoCoreError) as refusal:
+                raise self._failure("making", "", refusal) from refusal
+        except BotoCoreError as error:
+            raise self._failure("looking for", "", error) from error
+
+    def put(
+        self,
+        key: str,
+        body: bytes,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        if_absent: bool = False,
+        if_match: str | None = None,
+    ) -> Put:
+        conditions = ({"IfNoneMatch": "*"} if if_absent else {}) | ({"IfMatch": if_match} if if_match else {})
+        try:
+            self._writes.put_object(Bucket=self.bucket, Key=key, Body=body, Metadata=dict(metadata or {}), **conditions)
+        except ClientError as error:
+            if _status(error) == 412:
+                return Put.REFUSED
+            if _status(error) == 409:
+                return Put.CONFLICT
+            raise self._failure("writing", key, error) from error
+        except BotoCoreError as error:
+            raise self._failure("writing", key, error) from error
+        return Put.WRITTEN
+
+    def head(self, key: str) -> Entry | None:
+        try:
+            found = self._reads.head_object(Bucket=self.bucket, Key=key)
+        except ClientError as error:
+            if _status(error) == 404:
+                return None
+            raise self._failure("looking at", key, error) from error
+        except BotoCoreError as error:
+            raise self._failure("looking at", key, error) from error
+        return Entry(key, found["ContentLength"], found["ETag"], found["Metadata"])
+
+    def get(self, key: str) -> Object | None:
+        try:
+            found = self._reads.get_object(Bucket=self.bucket, Key=key)
+            return Object(found["Body"].read(), found["ETag"])
+        except ClientError as error:
+            if _status(error) == 404 and error.response.get("Error", {}).get("Code") != "NoSuchBucket":
+                return None
+            raise self._failure("reading", key, error) from error
+        except BotoCoreError as error:
+            raise self._failure("reading", key, error) from error
+
+    def list(self, prefix: str, *, delimiter: str = "") -> Iterator[str]:
+        pages = self._reads.get_paginator("list_objects_v2").paginate(
+            Bucket=self.bucket, Prefix=prefix, Delimiter=delimiter
+        )
+        try:
+            for page in pages:
+                names = [entry["Key"] for entry in page.get("Contents", [])]
+                names += [group["Prefix"] for group in page.get("CommonPrefixes", [])]
+                yield from sorted(names)
+        except (ClientError, BotoCoreError) as error:
+            raise self._failure("listing", prefix, error) from error
+
+    def delete(self, key: str) -> None:
+        """Remove one object; only upkeep of our own does (landing rule 11)."""
+        try:
+            self._writes.delete_object(Bucket=self.bucket, Key=key)
+        except (ClientError, BotoCoreError) as error:
+            raise self._failure("deleting", key, error) from error
+
+    def _failure(self, verb: str, key: str, error: Exception) -> DependencyFailed | Misconfigured:
+        where = f"s3://{self.bucket}/{key} at {self._endpoint}"
+        if isinstance(error, ClientError) and _status(error) in {400, 401, 403}:
+            return Misconfigured(
+                f"{verb} {where} was refused: {error}. Check ASSAY_S3_ACCESS_KEY, ASSAY_S3_SECRET_KEY, "
+                "ASSAY_S3_REGION and the bucket's policy"
+            )
+        if isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") == "NoSuchBucket":
+            return Misconfigured(f"{verb} {where} failed: there is no bucket {self.bucket!r}. Make it, or `assay up`")
+        return DependencyFailed(f"{verb} {where} failed: {error}. Is the store up? `assay status`")
+
+
+def _status(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

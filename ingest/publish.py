@@ -1,0 +1,143 @@
+"""Events to Kafka: topics with their configuration, and the one producer.
+
+At least once: a message counts as published when the broker has acknowledged it to all replicas; ids are deterministic,
+so a task that is tried again publishes the same events.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Self
+
+from kafka import KafkaAdminClient, KafkaProducer
+from kafka.admin import NewTopic
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+
+from ingest import events
+from ingest.errors import DependencyFailed
+from ingest.settings import Settings
+
+DAY_MS = 86_400_000
+PARTITIONS = {"posts": 8, "accounts": 8, "followers": 8, "dead_letters": 2, "notices": 1}
+RETENTION_MS = {name: (3 if name == "notices" else 14) * DAY_MS for name in PARTITIONS}
+
+
+def topic_configuration(name: str) -> dict[str, str]:
+    """What a topic of assay must be set to.
+
+    LogAppendTime makes arrival dates follow the broker's clock, whatever a producer's clock says.
+    """
+    return {
+        "message.timestamp.type": "LogAppendTime",
+        "cleanup.policy": "delete",
+        "retention.ms": str(RETENTION_MS[name]),
+        "retention.bytes": "-1",
+        "max.message.bytes": str(1 << 20),
+    }
+
+
+def client_settings(settings: Settings) -> dict[str, object]:
+    """Connection settings for kafka-python, from the one dictionary of librdkafka's names."""
+    return {"bootstrap_servers": settings.kafka.split(",")} | {
+        name.replace(".", "_")
+        .replace("sasl_username", "sasl_plain_username")
+        .replace("sasl_password", "sasl_plain_password"): value
+        for name, value in settings.kafka_security.items()
+    }
+
+
+def create_topics(settings: Settings) -> list[str]:
+    """Make the topics that are missing; the names of those made. Existing ones stay as they are (`doctor` judges them).
+
+    Raises DependencyFailed when the broker cannot be reached.
+    """
+    made = []
+    try:
+        admin = KafkaAdminClient(**client_settings(settings))
+        try:
+            for name, partitions in PARTITIONS.items():
+                topic = NewTopic(
+                    name=settings.topic(name),
+                    num_partitions=partitions,
+                    replication_factor=settings.kafka_replication,
+                    topic_configs=topic_configuration(name),
+                )
+                try:
+                    admin.create_topics([topic])
+                except TopicAlreadyExistsError:
+                    continue
+                made.append(topic.name)
+        finally:
+            admin.close()
+    except KafkaError as error:
+        raise DependencyFailed(f"Kafka at {settings.kafka} failed: {error}. Is it up? `assay status`") from error
+    return made
+
+
+class Publisher:
+    """A producer for one task. Use as a context manager: leaving it without an error flushes and checks every message."""
+
+    def __init__(self, settings: Settings, *, timeout_seconds: float = 60.0) -> None:
+        self._settings = settings
+        self._timeout = timeout_seconds
+        self._failed: list[BaseException] = []
+        self.published: Counter[str] = Counter()
+        """Messages handed over, by topic."""
+
+    def __enter__(self) -> Self:
+        try:
+            self._producer = KafkaProducer(
+                **client_settings(self._settings),
+                enable_idempotence=True,
+                acks="all",
+                compression_type="zstd",
+                linger_ms=20,
+                max_request_size=1 << 20,
+                max_block_ms=int(self._timeout * 1000),
+                delivery_timeout_ms=int(self._timeout * 1000),
+                request_timeout_ms=min(30_000, int(self._timeout * 500)),
+            )
+        except KafkaError as error:
+            raise self._failure(error) from error
+        return self
+
+    def publish(self, messages: Iterable[events.Message]) -> None:
+        """Hand messages to the producer. Raises DependencyFailed as soon as one is known not to have arrived."""
+        for message in messages:
+            name = events.topic(message)
+            try:
+                future = self._producer.send(
+                    self._settings.topic(name), key=events.key(message), value=events.encode(message)
+                )
+            except KafkaError as error:
+                raise self._failure(error) from error
+            future.add_errback(self._failed.append)
+            self.published[name] += 1
+        self._check()
+
+    def flush(self) -> None:
+        """Wait until every message is acknowledged. Raises DependencyFailed when one is not."""
+        try:
+            self._producer.flush(timeout=self._timeout)
+        except KafkaError as error:
+            raise self._failure(error) from error
+        self._check()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self.flush()
+        finally:
+            self._producer.close(timeout=5)
+
+    def _check(self) -> None:
+        if self._failed:
+            raise self._failure(self._failed[0]) from self._failed[0]
+
+    def _failure(self, error: BaseException) -> DependencyFailed:
+        return DependencyFailed(
+            f"publishing to Kafka at {self._settings.kafka} failed: {error}. "
+            "Nothing is lost: run the same again, the events get the same ids"
+        )

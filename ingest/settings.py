@@ -1,0 +1,119 @@
+"""All settings of assay, in one typed object. Nothing else in the project reads the environment.
+
+Each field is `ASSAY_<NAME>` in the environment or in a `.env` file of the working directory. Ports give the addresses of
+the local stack; an address set by itself points anywhere else.
+"""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ingest.errors import Misconfigured
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """Where everything is, and the few choices that a person makes."""
+
+    model_config = SettingsConfigDict(env_prefix="ASSAY_", env_file=".env", extra="ignore", frozen=True)
+
+    # The local stack: ports on 127.0.0.1, and the directory of all its state.
+    var_dir: Path = ROOT / "var"
+    kafka_port: int = 29092
+    kafka_controller_port: int = 29093
+    s3_port: int = 24566
+    postgres_port: int = 25432
+    sandbox_port: int = 28000
+    airflow_port: int = 28080
+
+    # Kafka
+    kafka_bootstrap: str = ""
+    kafka_security: dict[str, str] = Field(
+        default_factory=dict, description="further client settings in librdkafka's names, as JSON: SASL, TLS"
+    )
+    kafka_replication: int = 1
+    topic_prefix: str = Field(default="", description="put before every topic's name, for a shared cluster")
+
+    # Object storage
+    s3_endpoint: str = ""
+    s3_region: str = "us-east-1"
+    s3_access_key: str = "assay"
+    s3_secret_key: SecretStr = SecretStr("assay-local-only")
+    lake_bucket: str = "lake"
+
+    # Warehouse and serving
+    warehouse_path: Path | None = None
+    warehouse_wait_seconds: float = 600.0
+    postgres_dsn: SecretStr = SecretStr("")
+    bi_role: str = "bi_reader"
+
+    # Collectors
+    source: Literal["sandbox", "live"] = "sandbox"
+    watchlist_path: Path = ROOT / "dbt_project" / "seeds" / "watchlist.csv"
+    youtube_api_key: SecretStr = SecretStr("")
+    youtube_daily_units: int = 10_000
+    audience_sample_size: int = 300
+    member_key: SecretStr = Field(default=SecretStr(""), description="secret of the members' HMAC; `make up` makes one")
+    contact: str = Field(default="", description="address shown to platforms in the User-Agent")
+
+    # Operation
+    alert_webhook: str = ""
+    log_level: str = "INFO"
+
+    @cached_property
+    def kafka(self) -> str:
+        """Bootstrap servers, `host:port,…`."""
+        return self.kafka_bootstrap or f"127.0.0.1:{self.kafka_port}"
+
+    @cached_property
+    def s3(self) -> str:
+        """URL of the S3 API."""
+        return self.s3_endpoint or f"http://127.0.0.1:{self.s3_port}"
+
+    @cached_property
+    def sandbox(self) -> str:
+        """URL of the sandbox of the local stack."""
+        return f"http://127.0.0.1:{self.sandbox_port}"
+
+    @cached_property
+    def postgres(self) -> str:
+        """DSN of the database that marts are published to, `postgresql://…`."""
+        return self.postgres_dsn.get_secret_value() or f"postgresql://assay@127.0.0.1:{self.postgres_port}/assay"
+
+    @cached_property
+    def warehouse(self) -> Path:
+        """The DuckDB file that dbt writes."""
+        return self.warehouse_path or self.var_dir / "warehouse" / "assay.duckdb"
+
+    @cached_property
+    def docs_dir(self) -> Path:
+        """Where Data Docs and dbt docs are written."""
+        return self.var_dir / "docs"
+
+    def topic(self, name: str) -> str:
+        """The Kafka topic that carries the events of the lake's topic `name`."""
+        return self.topic_prefix + name
+
+    @cached_property
+    def bi_dsn(self) -> str:
+        """DSN for BI tools, with the SELECT-only role; a password, where the server wants one, is the administrator's."""
+        return f"postgresql://{self.bi_role}@{self.postgres.rpartition('@')[2]}"
+
+
+def load(**overrides: object) -> Settings:
+    """Settings from the environment, with `overrides` on top.
+
+    Raises Misconfigured with the variable's name, value and what is wrong with it.
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        lines = []
+        for fault in error.errors():
+            name = "ASSAY_" + "_".join(str(part) for part in fault["loc"]).upper()
+            lines.append(f"{name}={fault['input']!r}: {fault['msg']}")
+        raise Misconfigured("settings are wrong:\n  " + "\n  ".join(lines)) from None
