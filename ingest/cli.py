@@ -30,9 +30,8 @@ app.add_typer(quarantine, name="quarantine")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 Now = Annotated[datetime | None, typer.Option(help="The moment to act at, UTC; default: the clock's.")]
 RunId = Annotated[str | None, typer.Option(help="The run's id; the same id publishes the same event ids.")]
-Accounts = Annotated[
-    list[str] | None, typer.Option("--account", help="Only this account of the watch list; repeatable.")
-]
+Accounts = Annotated[list[str] | None, typer.Option("--account", help="Only this watched account; repeatable.")]
+Topics = Annotated[list[str] | None, typer.Option("--topic", help="Only this topic; repeatable.")]
 
 
 @app.command()
@@ -113,10 +112,8 @@ def parse(
 
 @app.command()
 def land(
-    topic: Annotated[list[str] | None, typer.Option(help="Only this topic; repeatable.")] = None,
-    follow: Annotated[
-        bool, typer.Option("--follow/--drain", help="Serve until stopped, or land what is there.")
-    ] = False,
+    topic: Topics = None,
+    follow: Annotated[bool, typer.Option("--follow/--drain", help="Serve until stopped, or land what is due.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Land events from Kafka in the lake, exactly once."""
@@ -129,10 +126,7 @@ def land(
 
 
 @app.command()
-def verify(
-    topic: Annotated[list[str] | None, typer.Option(help="Only this topic; repeatable.")] = None,
-    as_json: AsJson = False,
-) -> None:
+def verify(topic: Topics = None, as_json: AsJson = False) -> None:
     """Compare the lake with the broker, offset by offset. Lag is no error; exit 1 on any difference."""
     from ingest.land.verify import verify
 

@@ -1,7 +1,7 @@
 """The events of assay: what is published, in which words. Everything else follows from these structs.
 
-An event on the wire is a JSON object in UTF-8 with `event_id` first, null fields left out and no headers. A field that is
-null (or absent) is *unknown or not offered*, never 0. `contracts.py` writes JSON Schemas, examples and AsyncAPI from here.
+An event on the wire is a JSON object in UTF-8 with `event_id` first, null fields left out and no headers. A field that
+is null (or absent) is *unknown or not offered*, never 0. JSON Schemas, examples and AsyncAPI are written from here.
 """
 
 from datetime import UTC, datetime

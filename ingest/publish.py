@@ -75,7 +75,7 @@ def create_topics(settings: Settings) -> list[str]:
 
 
 class Publisher:
-    """A producer for one task. Use as a context manager: leaving it without an error flushes and checks every message."""
+    """A producer for one task; a context manager: leaving it without an error flushes and checks every message."""
 
     def __init__(self, settings: Settings, *, timeout_seconds: float = 60.0) -> None:
         self._settings = settings

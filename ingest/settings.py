@@ -1,7 +1,7 @@
 """All settings of assay, in one typed object. Nothing else in the project reads the environment.
 
-Each field is `ASSAY_<NAME>` in the environment or in a `.env` file of the working directory. Ports give the addresses of
-the local stack; an address set by itself points anywhere else.
+Each field is `ASSAY_<NAME>` in the environment or in a `.env` file of the working directory. Ports give the addresses
+of the local stack; an address set by itself points anywhere else.
 """
 
 from functools import cached_property
@@ -100,7 +100,7 @@ class Settings(BaseSettings):
 
     @cached_property
     def bi_dsn(self) -> str:
-        """DSN for BI tools, with the SELECT-only role; a password, where the server wants one, is the administrator's."""
+        """DSN for BI tools, with the SELECT-only role; a password, where wanted, is the administrator's."""
         return f"postgresql://{self.bi_role}@{self.postgres.rpartition('@')[2]}"
 
 

@@ -1,21 +1,23 @@
 """The object store, as four methods: put, head, get, list. One implementation: any S3 API through boto3.
 
-Reads may be tried again by the client. Writes are tried exactly once: a conditional PUT that the client repeats by itself
-would meet its own first attempt and report it as somebody else's. Who writes decides what a retry means.
+Reads may be tried again by the client. Writes are tried exactly once: a conditional PUT that the client repeats by
+itself would meet its own first attempt and report it as somebody else's. Who writes decides what a retry means.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import boto3
-from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ingest.errors import DependencyFailed, Misconfigured
 from ingest.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 
 class Put(Enum):
@@ -80,7 +82,7 @@ class S3Store:
         self._writes = self._client(settings, attempts=1)
 
     @staticmethod
-    def _client(settings: Settings, attempts: int) -> BaseClient:
+    def _client(settings: Settings, attempts: int) -> "S3Client":
         return boto3.client(
             "s3",
             endpoint_url=settings.s3,
