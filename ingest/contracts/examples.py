@@ -15,6 +15,7 @@ _RUN = "collect_youtube/2026-09-01T10:00:00Z"
 _SEEN = "2026-09-01T10:00:04.125Z"
 _CHANNEL = "UCx0000000000000000000aa"
 _VIDEO = "abcdefghijk"
+_DID = "did:plc:aaaabbbbccccddddeeeeffff"
 _MEMBER = "6f1c0f3e7d2b4a5988aa00bb11cc22dd33ee44ff55006611772288339944aa55"
 
 EXAMPLES: dict[str, list[Message]] = {
@@ -97,15 +98,13 @@ EXAMPLES: dict[str, list[Message]] = {
     ],
     "followers": [
         FollowerObserved(
-            event_id=event_id(
-                FollowerObserved, "bluesky", ("did:plc:a", _MEMBER, "follower", ""), "getFollowers", "s/1"
-            ),
+            event_id=event_id(FollowerObserved, "bluesky", (_DID, _MEMBER, "follower", ""), "getFollowers", "s/1"),
             contract=CONTRACT,
             platform="bluesky",
-            account_id="did:plc:aaaabbbbccccddddeeeeffff",
+            account_id=_DID,
             observed_at=_SEEN,
             run_id="sample_bluesky/2026-09-01T00:00:00Z",
-            endpoint="getFollowers",
+            endpoint="followers",
             collector="bluesky/1",
             authorisation="public",
             member_id=_MEMBER,
@@ -132,7 +131,7 @@ EXAMPLES: dict[str, list[Message]] = {
             account_id=_CHANNEL,
             observed_at=_SEEN,
             run_id="sample_youtube/2026-09-01T00:00:00Z",
-            endpoint="commentThreads",
+            endpoint="comments",
             collector="youtube/1",
             authorisation="public",
             member_id=_MEMBER,
@@ -169,7 +168,7 @@ EXAMPLES: dict[str, list[Message]] = {
             ),
             contract=CONTRACT,
             platform="bluesky",
-            endpoint="getFollowers",
+            endpoint="followers",
             observed_at=_SEEN,
             run_id="sample_bluesky/2026-09-01T00:00:00Z",
             collector="bluesky/1",
