@@ -61,7 +61,8 @@ def asyncapi() -> dict[str, Any]:
             "version": str(events.CONTRACT),
             "description": (
                 "Raw observations of posts, accounts and audience members. At least once, with deterministic "
-                "event ids: of two messages with one event_id the lower (partition, offset) counts. Null fields are left out."
+                "event ids: of two messages with one event_id the lower (partition, offset) counts. "
+                "Null fields are left out."
             ),
         },
         "defaultContentType": "application/json",

@@ -1,0 +1,1 @@
+"""The demo: a simulated month through the real path, then Airflow by itself, then what came out beside the truth."""
