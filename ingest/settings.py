@@ -4,11 +4,12 @@ Each field is `ASSAY_<NAME>` in the environment or in a `.env` file of the worki
 of the local stack; an address set by itself points anywhere else.
 """
 
+import json
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ingest.errors import Misconfigured
@@ -63,6 +64,23 @@ class Settings(BaseSettings):
     # Operation
     alert_webhook: str = ""
     log_level: str = "INFO"
+
+    @field_validator("var_dir", "watchlist_path", "warehouse_path")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        """The parts of the stack run in directories of their own."""
+        return path and path.absolute()
+
+    def as_environment(self) -> dict[str, str]:
+        """What is set, as the `ASSAY_` variables that give a process which we start the same settings."""
+        texts = {}
+        for name in self.model_fields_set:
+            value = getattr(self, name)
+            if isinstance(value, SecretStr):
+                value = value.get_secret_value()
+            if value is not None:
+                texts[f"ASSAY_{name.upper()}"] = json.dumps(value) if isinstance(value, dict) else str(value)
+        return dict(sorted(texts.items()))
 
     @cached_property
     def kafka(self) -> str:

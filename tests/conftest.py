@@ -1,0 +1,97 @@
+"""One stack for all tests: Kafka, object store, Postgres and sandbox, started once by the code behind `assay up`.
+
+It runs on free ports in a temporary directory and ends with the test run, also when that is interrupted or killed.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from ingest import stack as local_stack
+from ingest.land.store import S3Store
+from ingest.publish import create_topics
+from ingest.settings import ROOT, Settings, load
+
+# What the person at the keyboard has set is for their own stack.
+for name in [name for name in os.environ if name.startswith(("ASSAY_", "AIRFLOW_"))]:
+    del os.environ[name]
+
+PORTS = ("kafka_port", "kafka_controller_port", "s3_port", "postgres_port", "sandbox_port", "airflow_port")
+
+
+def free_ports() -> dict[str, int]:
+    """A port that nobody listens on, for each port of the settings."""
+    sockets = [socket.socket() for _ in PORTS]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return dict(zip(PORTS, (one.getsockname()[1] for one in sockets), strict=True))
+    finally:
+        for one in sockets:
+            one.close()
+
+
+@pytest.fixture(scope="session")
+def var_dir() -> Iterator[Path]:
+    """A directory for one stack, with a short name: a Unix socket lies in it."""
+    path = Path(tempfile.mkdtemp(prefix="assay-"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def stack(var_dir: Path) -> Iterator[Settings]:
+    """Settings of a running stack without Airflow."""
+    settings = load(
+        _env_file=None,
+        var_dir=var_dir,
+        member_key=SecretStr("tests-only"),
+        youtube_api_key=SecretStr("sandbox"),
+        **free_ports(),
+    )
+    names = [name for name in local_stack.STORES if name != "sandbox" or (ROOT / "infra/sandbox/__main__.py").exists()]
+    local_stack.up(settings, names=tuple(names), outlive_us=False)
+    try:
+        yield settings
+    finally:
+        local_stack.down(settings)
+
+
+@pytest.fixture
+def settings(stack: Settings, tmp_path: Path) -> Settings:
+    """The running stack, with a bucket, topics, warehouse and documents of this test's own."""
+    name = f"t{uuid.uuid4().hex[:10]}"
+    own = {field: getattr(stack, field) for field in stack.model_fields_set}
+    own |= {"var_dir": tmp_path, "lake_bucket": name, "topic_prefix": f"{name}."}
+    settings = load(_env_file=None, **own)
+    S3Store(settings).create_bucket()
+    create_topics(settings)
+    return settings
+
+
+@pytest.fixture
+def assay() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the real command: `assay(settings, "land", "--drain", PATH=…)`; extra variables are the environment's."""
+
+    def run(settings: Settings, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(Path(sys.executable).parent / "assay"), *arguments],
+            env=os.environ | settings.as_environment() | variables,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+        )
+
+    return run
