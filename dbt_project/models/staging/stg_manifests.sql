@@ -1,0 +1,85 @@
+{{ config(unique_key=['topic', 'manifest_number']) }}
+
+{# Manifests are immutable and numbered without gaps, so whatever is past the last number of a topic is new. #}
+{% set files = [] %}
+{% do source('lake', 'manifests') %}
+{% if execute %}
+    {% set query %}
+        with listed as (
+            select
+                file,
+                split_part(file, '/', -2) as topic,
+                cast(regexp_extract(file, '(\d+)\.json$', 1) as bigint) as manifest_number
+            from glob('{{ lake_uri("checks/*/*.json") }}')
+        )
+
+        select listed.file
+        from listed
+        {% if is_incremental() %}
+        left join (
+            select
+                topic,
+                max(manifest_number) as last_number
+            from {{ this }}
+            group by topic
+        ) as known on listed.topic = known.topic
+        where listed.manifest_number > coalesce(known.last_number, 0)
+        {% endif %}
+        order by 1
+    {% endset %}
+    {% for row in run_query(query).rows %}{% do files.append(row[0]) %}{% endfor %}
+{% endif %}
+
+with
+
+source as (
+    {% if files %}
+    select * from read_json(
+        ['{{ files | join("', '") }}'],
+        format = 'unstructured',
+        columns = {
+            topic: 'varchar',
+            number: 'bigint',
+            kind: 'varchar',
+            checked_at: 'timestamp',
+            suite: 'varchar',
+            objects: 'varchar[]',
+            verdicts: 'struct(platform varchar, verdict varchar, "rows" bigint, failures json)[]',
+            poison: 'bigint',
+            releases: 'bigint',
+            reason: 'varchar'
+        }
+    )
+    {% else %}
+    select
+        cast(null as varchar) as topic,
+        cast(null as bigint) as number,
+        cast(null as varchar) as kind,
+        cast(null as timestamp) as checked_at,
+        cast(null as varchar) as suite,
+        cast(null as varchar[]) as objects,
+        cast(null as struct(platform varchar, verdict varchar, "rows" bigint, failures json)[]) as verdicts,
+        cast(null as bigint) as poison,
+        cast(null as bigint) as releases,
+        cast(null as varchar) as reason
+    where false
+    {% endif %}
+),
+
+renamed as (
+    select
+        topic,
+        number as manifest_number,
+        kind,
+        checked_at,
+        suite,
+        objects,
+        verdicts,
+        coalesce(poison, 0) as poison,
+        releases as released_number,
+        reason,
+        cast({{ last_load(this) }} + 1 as bigint) as load_number
+    from source
+)
+
+select * from renamed

@@ -1,0 +1,81 @@
+{{ config(unique_key='event_id') }}
+
+with
+
+source as (
+    {{ lake_rows('posts') }}
+),
+
+copies as (
+    select * from source
+    {% if is_incremental() %}
+    union all by name
+    select
+        *,
+        topic_partition as _partition,
+        topic_offset as _offset,
+        arrived_at as _timestamp
+    from {{ this }}
+    where event_id in (select event_id from source)
+    {% endif %}
+),
+
+-- A retried task publishes the same events again: the first copy on the topic is the one that counts.
+first_copies as (
+    select
+        event_id,
+        platform,
+        account_id,
+        post_id,
+        run_id,
+        endpoint,
+        collector,
+        contract,
+        authorisation,
+        consent_id,
+
+        state,
+        state_reason,
+        url,
+        format,
+        relation,
+        title,
+        text,
+        language,
+        duration_seconds,
+        hashtags,
+        mentions,
+        links,
+        is_paid_partnership,
+
+        views,
+        impressions,
+        reach,
+        likes,
+        dislikes,
+        comments,
+        shares,
+        saves,
+        quotes,
+        clicks,
+        score,
+        upvote_ratio,
+        viewers,
+        watch_seconds,
+
+        unavailable,
+        definition,
+
+        cast(published_at as timestamp) as published_at,
+        cast(observed_at as timestamp) as observed_at,
+        min(cast(earliest_observed_at as timestamp)) over (partition by event_id) as earliest_observed_at,
+        cast(_timestamp as timestamp) as arrived_at,
+
+        _partition as topic_partition,
+        _offset as topic_offset,
+        load_number
+    from copies
+    qualify row_number() over (partition by event_id order by _partition, _offset, load_number) = 1
+)
+
+select * from first_copies
