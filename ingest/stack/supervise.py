@@ -23,6 +23,8 @@ from ingest.stack.parts import LOCAL, Part, run_dir
 
 STOP_SECONDS = 40
 """A triggerer takes 12 s, tasks that run get the rest."""
+GRACE_SECONDS = 15
+"""For the parts when supervisord itself has died: all at once, so that a scheduler may wait for a database in vain."""
 LONGEST_SOCKET = 100
 """Bytes in a Unix socket's path (the kernel takes 107; supervisor adds its pid while it makes one)."""
 
@@ -76,7 +78,7 @@ def start(settings: Settings, parts: list[Part], environment: dict[str, str], *,
     file.write_text(_configuration(settings, parts))
     with (logs / "supervisord.out").open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, str(LOCAL / "keep.py"), "--lock", str(_lock(settings)), "--grace", str(STOP_SECONDS)]
+            [sys.executable, str(LOCAL / "keep.py"), "--lock", str(_lock(settings)), "--grace", str(GRACE_SECONDS)]
             + (["--outlive-parent"] if outlive_us else [])
             + ["--", sys.executable, "-m", "supervisor.supervisord", "-c", str(file)],
             stdin=subprocess.DEVNULL,
