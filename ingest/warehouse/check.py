@@ -18,6 +18,7 @@ from ingest.land.store import S3Store, Store
 from ingest.settings import Settings
 from ingest.warehouse import manifests, suites
 from ingest.warehouse.manifests import LakeKey, Manifest, Verdict
+from ingest.warehouse.reading import open_warehouse
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,8 +76,6 @@ def check_marts(settings: Settings) -> list[dict[str, Any]]:
     Raises DependencyFailed with mart, expectation, column and what was observed when a critical expectation fails, so
     that nothing is published.
     """
-    from ingest.warehouse.reading import open_warehouse
-
     cases = []
     with open_warehouse(settings) as connection:
         for mart in CHECKED_MARTS:

@@ -82,7 +82,7 @@ def land(
     """Put one object with the rows at offsets from `start` on; the offset after it."""
     envelope = {"_topic": topic, "_partition": partition, "_timestamp": arrived}
     landed = [
-        {name: None for name in schema(topic).names}
+        dict.fromkeys(schema(topic).names)
         | {"_key": f"{row.get('platform')}:a".encode()}
         | row
         | envelope

@@ -1,0 +1,75 @@
+"""Known posts: which posts of each platform to look up again. The only way back from the warehouse to the collectors.
+
+`state/known_posts/{platform}.parquet`: account_id, post_id, published_at and last_seen_at (UTC, milliseconds), state.
+It can be written again from `fct_posts` at any time.
+"""
+
+import io
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ingest.land.store import S3Store
+from ingest.settings import Settings
+from ingest.warehouse.reading import open_warehouse
+
+KEPT_DAYS = 90
+"""Posts older than this are not looked up any more, counted from the platform's newest observation."""
+
+QUERY = f"""
+with watched as (
+    select
+        platform,
+        account_id,
+        post_id,
+        cast(published_at as timestamp) as published_at,
+        cast(last_seen_at as timestamp) as last_seen_at,
+        state,
+        max(last_observed_at) over (partition by platform) as newest_observation
+    from marts.fct_posts
+)
+
+select platform, account_id, post_id, published_at, last_seen_at, state
+from watched
+where published_at > newest_observation - interval {KEPT_DAYS} day
+order by platform, account_id, post_id
+"""  # noqa: S608 our own number
+
+
+def write(settings: Settings) -> list[dict[str, Any]]:
+    """Write each platform's known posts to the lake; a row for each platform: platform, posts, object.
+
+    Raises Misconfigured where nothing was built yet, DependencyFailed when the warehouse is held or the store is down.
+    """
+    with open_warehouse(settings) as warehouse:
+        posts = warehouse.sql(QUERY).to_arrow_table()
+        platforms = [
+            row[0] for row in warehouse.sql("select distinct platform from marts.fct_posts order by 1").fetchall()
+        ]
+    store, rows = S3Store(settings), []
+    for platform in platforms:
+        own = posts.filter(pc.equal(posts["platform"], platform)).drop_columns(["platform"])
+        body = io.BytesIO()
+        pq.write_table(own.cast(SCHEMA), body, compression="zstd")
+        key = object_key(platform)
+        store.put(key, body.getvalue())
+        rows.append({"platform": platform, "posts": len(own), "object": key})
+    return rows
+
+
+def object_key(platform: str) -> str:
+    """Where a platform's known posts lie in the lake."""
+    return f"state/known_posts/{platform}.parquet"
+
+
+SCHEMA = pa.schema(
+    {
+        "account_id": pa.string(),
+        "post_id": pa.string(),
+        "published_at": pa.timestamp("ms", tz="UTC"),
+        "last_seen_at": pa.timestamp("ms", tz="UTC"),
+        "state": pa.string(),
+    }
+)
