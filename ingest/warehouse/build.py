@@ -1,0 +1,175 @@
+"""Build the warehouse: one `dbt build` in this process, over what the manifests have let in."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import duckdb
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dbt.cli.main import dbtRunner, dbtRunnerResult
+from dbt_common.events.base_types import EventMsg
+from duckdb_extensions import import_extension
+
+from ingest.errors import DependencyFailed, Misconfigured
+from ingest.events import moment
+from ingest.land.store import S3Store, Store
+from ingest.settings import ROOT, Settings
+from ingest.warehouse import manifests
+from ingest.warehouse.lock import hold, holder_of
+
+PROJECT = ROOT / "dbt_project"
+MEMORY = "1500MB"
+GOOD = {"success", "pass", "warn"}
+
+
+def build(
+    settings: Settings, *, full_refresh: bool = False, progress: Callable[[str], None] | None = None
+) -> list[dict[str, Any]]:
+    """Load what the manifests admit since the last build, and bring facts and marts up to it.
+
+    Returns a row per model and seed: name, status, rows (in the table after the build), seconds. Without any manifest
+    the tables are built empty, so that they can be published and queried. Raises DependencyFailed when the store does
+    not answer, another process keeps the warehouse, or a model or test fails; Misconfigured when the warehouse was
+    built from another lake.
+    """
+    with hold(settings, progress=progress):
+        store = S3Store(settings)
+        if next(iter(store.list("checks/")), None) is None and progress:
+            progress("no range has been checked yet: empty tables. Next: `assay land`, `assay check`")
+        if not full_refresh:
+            refuse_another_lake(settings, store)
+        arguments = ["build", "--exclude-resource-type", "unit_test"]
+        outcome = run_dbt(settings, [*arguments, *(["--full-refresh"] if full_refresh else [])], progress=progress)
+        _raise_failure(settings, outcome)
+        return _rows(settings, outcome)
+
+
+def run_dbt(
+    settings: Settings, arguments: list[str], *, progress: Callable[[str], None] | None = None
+) -> dbtRunnerResult:
+    """Run dbt on the project with the settings' warehouse and lake; its state and logs stay in the var directory."""
+    install_extensions(settings)
+    directory = settings.var_dir / "warehouse"
+    places = ["--project-dir", PROJECT, "--profiles-dir", PROJECT, "--target-path", directory / "target"]
+    logs = ["--log-path", directory / "logs", "--log-level", "none", "--log-level-file", "info", "--no-use-colors"]
+
+    def say(event: EventMsg) -> None:
+        if progress and event.info.name in {"LogModelResult", "LogSeedResult"}:
+            progress(f"{event.data.status.lower()} {event.data.node_info.node_name} {event.data.execution_time:.1f} s")
+
+    with _environment(settings):
+        try:
+            return dbtRunner(callbacks=[say]).invoke([*arguments, *map(str, places), *map(str, logs)])
+        finally:
+            # Else dbt keeps the file open, and locked against everybody, until this process ends.
+            DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+
+
+def refuse_another_lake(settings: Settings, store: Store) -> None:
+    """Raise Misconfigured if the last manifest that was loaded is not (or no longer) in the lake.
+
+    Numbers of manifests begin at 1 in every lake: without this, those of a new lake would be taken for loaded.
+    """
+    for topic, number, checked_at in _last_manifests(settings.warehouse):
+        manifest = manifests.read(store, topic, number)
+        if manifest is None or moment(manifest.checked_at).replace(tzinfo=None) != checked_at:
+            raise Misconfigured(
+                f"the warehouse {settings.warehouse} was built from another lake: its manifest {number} of {topic}, "
+                f"checked at {checked_at} UTC, is not in bucket {settings.lake_bucket!r} at {settings.s3}. If this "
+                "lake is the right one, build the warehouse anew from it: `assay build --full-refresh`"
+            )
+
+
+def install_extensions(settings: Settings) -> Path:
+    """Put DuckDB's extension for S3, which came as a package, where DuckDB looks for it; returns the directory."""
+    directory = settings.var_dir / "warehouse" / "extensions"
+    directory.mkdir(parents=True, exist_ok=True)
+    if not any(directory.rglob("httpfs.duckdb_extension")):
+        with duckdb.connect(config={"extension_directory": str(directory)}) as connection:
+            import_extension("httpfs", con=connection)
+    return directory
+
+
+@contextmanager
+def _environment(settings: Settings) -> Iterator[None]:
+    """The variables that profiles.yml and the macros read, for the time of one run."""
+    directory = settings.var_dir / "warehouse"
+    address = urlsplit(settings.s3)
+    variables = {
+        "ASSAY_DBT_WAREHOUSE": str(settings.warehouse),
+        "ASSAY_DBT_EXTENSIONS": str(directory / "extensions"),
+        "ASSAY_DBT_TEMP": str(directory / "spill"),
+        "ASSAY_DBT_MEMORY": MEMORY,
+        "ASSAY_DBT_BUCKET": settings.lake_bucket,
+        "ASSAY_DBT_S3_HOST": address.netloc,
+        "ASSAY_DBT_S3_SSL": str(address.scheme == "https").lower(),
+        "ASSAY_DBT_S3_REGION": settings.s3_region,
+        "ASSAY_DBT_S3_KEY": settings.s3_access_key,
+        "DBT_ENV_SECRET_ASSAY_S3": settings.s3_secret_key.get_secret_value(),
+    }
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _last_manifests(warehouse: Path) -> list[tuple[str, int, datetime]]:
+    """Topic, number and moment (UTC, without zone) of the last manifest that each topic's staging has seen."""
+    if not warehouse.exists():
+        return []
+    with duckdb.connect(str(warehouse)) as connection:
+        known = connection.execute(
+            "select 1 from information_schema.tables where table_schema = 'staging' and table_name = 'stg_manifests'"
+        ).fetchone()
+        if known is None:
+            return []
+        return connection.execute(
+            "select topic, max(manifest_number), arg_max(checked_at, manifest_number) "
+            "from staging.stg_manifests group by topic order by topic"
+        ).fetchall()
+
+
+def _rows(settings: Settings, outcome: dbtRunnerResult) -> list[dict[str, Any]]:
+    with duckdb.connect(str(settings.warehouse), read_only=True) as connection:
+        return [
+            {
+                "name": result.node.name,
+                "status": str(result.status),
+                "rows": connection.table(f'"{result.node.schema}"."{result.node.alias}"').count("*").fetchall()[0][0],
+                "seconds": round(result.execution_time, 2),
+            }
+            for result in _results(outcome)
+            if result.node.resource_type in {"model", "seed"} and result.node.config.materialized != "view"
+        ]
+
+
+def _results(outcome: dbtRunnerResult) -> list[Any]:
+    """What became of each node; dbt's own type says "anything" where a build has results."""
+    return list(cast("Any", outcome.result))
+
+
+def _raise_failure(settings: Settings, outcome: dbtRunnerResult) -> None:
+    if outcome.success:
+        return
+    log = settings.var_dir / "warehouse" / "logs" / "dbt.log"
+    if outcome.exception is not None:
+        message = f"dbt could not run: {outcome.exception}"
+    else:
+        failed = [result for result in _results(outcome) if str(result.status) not in GOOD | {"skipped"}]
+        message = "; ".join(f"{result.node.unique_id}: {result.message}" for result in failed[:3])
+        if len(failed) > 3:
+            message += f"; and {len(failed) - 3} more"
+    holder = holder_of(message)
+    if holder is not None:
+        raise DependencyFailed(f"the warehouse {settings.warehouse} is held by process {holder}; try again later")
+    raise DependencyFailed(f"the warehouse was not built. {message}\nThe whole story: {log}")
