@@ -1,0 +1,57 @@
+# One short command for each thing that people and CI do. Every one of them may be repeated and interrupted.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint up down status clean lock scorecard bench-land bench-freshness kill-land
+SHELL := /bin/bash
+MAKEFLAGS += --no-print-directory
+bin := .venv/bin
+compile := .venv-uv/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-annotate
+
+help: ## this list
+	@sed -nE 's/^([a-z-]+):.* ## (.*)/  make \1\t\2/p' Makefile | expand -t 24
+
+setup: ## environments from the locks (two minutes the first time, then a second); Java and Maven where apt may
+	@infra/bootstrap.sh
+
+demo: setup ## a simulated month through the real path, then Airflow on its own; leaves the stack running (6 minutes)
+	@$(bin)/python -m infra.demo
+
+test: setup ## lint, then all tests against a real Kafka, object store, Postgres and Airflow (15 minutes at most)
+	@echo "ruff, mypy (half a minute)"
+	@$(bin)/ruff check --quiet . && $(bin)/ruff format --quiet --check . && $(bin)/mypy
+	@$(bin)/pytest
+
+lint: setup ## ruff, mypy --strict, sqlfluff (a minute)
+	$(bin)/ruff check .
+	$(bin)/ruff format --check .
+	$(bin)/mypy
+	$(bin)/sqlfluff lint dbt_project/models dbt_project/tests
+
+up: setup ## start the local stack and wait until it is well (half a minute)
+	@$(bin)/assay up
+
+down: ## stop it and wait until nothing of it is left; data stays (20 seconds)
+	@$(bin)/assay down
+
+status: ## what runs, where, and how old the last rows are
+	@$(bin)/assay status
+
+clean: ## down, then wipe broker, lake, warehouse and databases together; environments and secrets stay
+	@[ ! -x $(bin)/python ] || $(bin)/python -m ingest.stack.clean
+
+lock: setup ## pin anew what pyproject.toml asks for (a minute; needs the network)
+	$(compile) pyproject.toml -o requirements/core.lock
+	$(compile) --group dev -c requirements/core.lock -o requirements/dev.lock
+	$(compile) --group s3 -o requirements/s3.lock
+
+scorecard: setup ## fit the audience scorecard again, and print how well it tells accounts apart (seconds)
+	@$(bin)/python -m ingest.audience.scorecard
+
+bench-land: setup ## a million events through broker and store, beside the reference (a few minutes)
+	@$(bin)/python tests/bench/land.py
+
+bench-freshness: setup ## ten times: a collect that has finished, to its rows in Postgres (10 minutes)
+	@$(bin)/python tests/bench/freshness.py
+
+kill-land: setup ## kill -9 a landing worker twenty times, then verify (some minutes)
+	@$(bin)/python tests/chaos/kill_land.py
