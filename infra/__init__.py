@@ -1,0 +1,1 @@
+"""What stands in for, or runs beside, the services that assay talks to."""

@@ -1,0 +1,182 @@
+"""The server: one ASGI application that tells the platforms apart by path, and Mastodon's servers by Host."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Protocol
+
+import msgspec
+
+from infra.sandbox.bluesky import Bluesky
+from infra.sandbox.faults import SPOILING, Fault, Faults
+from infra.sandbox.mastodon import Mastodon
+from infra.sandbox.truth import Truth
+from infra.sandbox.wire import HTML, Answer, Refusal, Request, seconds
+from infra.sandbox.world import World
+from infra.sandbox.youtube import YouTube
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+BANNER = (b"server", b"assay-sandbox")
+NOW = "x-sandbox-now"
+_SPOILED_HTML = b"<!DOCTYPE html><html><head><title>Just a moment...</title></head><body><h1>Checking your browser</h1></body></html>"
+
+
+class Surface(Protocol):
+    """One platform's API."""
+
+    def endpoint(self, path: str) -> str | None:
+        """The short name of the call that a path makes, or None."""
+
+    def answer(self, endpoint: str | None, request: Request) -> Answer:
+        """Answer a call."""
+
+    def fault(self, kind: str, request: Request) -> Answer:
+        """The platform's own words for a fault."""
+
+
+class Sandbox:
+    """The ASGI application. Between requests it keeps only what platforms count: quota, rate windows, requests."""
+
+    def __init__(self, seed: int = 7, fakes: float = 1.0, youtube_units: int = 1_000_000) -> None:
+        world = World(seed, fakes)
+        youtube = YouTube(world, youtube_units)
+        self.surfaces: dict[str, Surface] = {"youtube": youtube, "bluesky": Bluesky(world), "mastodon": Mastodon(world)}
+        self.world, self.truth, self.faults = world, Truth(world, youtube), Faults(tuple(self.surfaces))
+        self._about = {"seed": seed, "fakes": fakes, "youtube_units": youtube_units}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await _lifespan(receive, send)
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        request = Request(
+            method=scope["method"],
+            path=scope["path"],
+            query=scope["query_string"].decode("latin-1"),
+            headers=headers,
+            client=scope["client"][0] if scope.get("client") else "",
+            now=time.time(),
+        )
+        if moment := headers.get(NOW):
+            try:
+                request.now = seconds(moment)
+            except ValueError:
+                await _send(send, Answer(400, {"error": f"{NOW}: {moment!r} is not an RFC 3339 moment"}))
+                return
+        platform = _platform(request.path)
+        if platform is None:
+            request.body = await _body(receive)
+            await _send(send, self._own(request))
+            return
+        surface = self.surfaces[platform]
+        endpoint = surface.endpoint(request.path)
+        fault = self.faults.take(platform, endpoint, request.path)
+        answer = await self._meet(fault, surface, endpoint, request)
+        self.truth.requests[platform, endpoint or "unknown", answer.status if answer else 0] += 1
+        if answer is None:
+            # A reset: the connection ends without an answer. Only the server's own protocol object can do that.
+            send.__self__.transport.abort()  # type: ignore[attr-defined]
+            return
+        await _send(send, answer)
+
+    async def _meet(self, fault: Fault | None, surface: Surface, endpoint: str | None, request: Request) -> Answer | None:
+        """The answer with its fault, or None for no answer at all."""
+        if fault and fault.kind == "reset":
+            return None
+        if fault and fault.kind == "slow":
+            await asyncio.sleep(fault.seconds)
+        elif fault and fault.kind not in SPOILING:
+            return surface.fault(fault.kind, request)
+        if request.method not in ("GET", "HEAD"):
+            return Answer(405, {"error": "this sandbox only reads"})
+        try:
+            answer = surface.answer(endpoint, request)
+        except Refusal as refusal:
+            answer = refusal.answer
+        return _spoil(answer, fault.kind) if fault else answer
+
+    def _own(self, request: Request) -> Answer:
+        """What the sandbox says of itself."""
+        if request.path == "/_health":
+            return Answer(200, {"status": "ok"} | self._about)
+        if request.path.startswith("/_truth/"):
+            return self.truth.answer(request)
+        if request.path == "/_faults":
+            return self._faults(request)
+        if request.path == "/":
+            return self._front(request)
+        return Answer(404, {"error": "not found: this is assay's sandbox; see /"})
+
+    def _faults(self, request: Request) -> Answer:
+        if request.method == "DELETE":
+            self.faults.clear()
+        elif request.method == "POST":
+            try:
+                self.faults.add(msgspec.json.decode(request.body, type=dict[str, object]))
+            except ValueError as wrong:  # msgspec's errors are ValueErrors
+                return Answer(400, {"error": str(wrong)})
+        return Answer(200, self.faults.listed())
+
+    def _front(self, request: Request) -> Answer:
+        rows = "".join(
+            f"<tr><td>{a.creator_id}</td><td>{a.creator_name}</td><td>{a.platform}</td><td>{a.account}</td>"
+            f"<td>{a.market}</td><td>{a.topic}</td><td>{'yes' if a.is_watched else ''}</td></tr>"
+            for a in self.world.accounts
+        )
+        page = f"""<!DOCTYPE html><html><head><meta charset="utf-8"><title>assay's sandbox</title></head><body>
+<h1>A stand-in, not a platform</h1>
+<p>This server answers like YouTube, Bluesky and some Mastodon servers for an invented world (seed {self.world.seed}).
+Nobody here is real. The truth behind it: <a href="/_truth/accounts?all=1">accounts</a>,
+<a href="/_truth/requests">requests</a>; state: <a href="/_health">health</a>, <a href="/_faults">faults</a>.</p>
+<p>To follow one of these accounts, add creator, platform and account to the watch list.</p>
+<table><tr><th>creator_id<th>creator_name<th>platform<th>account<th>market<th>topic<th>watched</tr>{rows}</table></body></html>"""
+        return Answer(200, page.encode(), content_type=HTML)
+
+
+def _platform(path: str) -> str | None:
+    if path.startswith("/youtube/"):
+        return "youtube"
+    if path.startswith("/xrpc/"):
+        return "bluesky"
+    return "mastodon" if path.startswith(("/api/", "/.well-known/")) else None
+
+
+def _spoil(answer: Answer, kind: str) -> Answer:
+    body = answer.encoded()
+    if kind == "truncated":
+        return Answer(answer.status, body[: len(body) // 2], answer.headers, answer.content_type)
+    if kind == "html":
+        return Answer(200, _SPOILED_HTML, answer.headers, HTML)
+    return Answer(200, b"", answer.headers, answer.content_type) if kind == "empty" else answer
+
+
+async def _send(send: Send, answer: Answer) -> None:
+    body = answer.encoded()
+    headers = [
+        BANNER,
+        (b"content-type", answer.content_type.encode()),
+        (b"content-length", str(len(body)).encode()),
+        *((name.encode(), value.encode("latin-1")) for name, value in answer.headers),
+    ]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _body(receive: Receive) -> bytes:
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            return body
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": message["type"] + ".complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

@@ -1,0 +1,67 @@
+"""Faults on demand: what the next calls of a platform shall meet instead of, or on the way to, their answer."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+KINDS = ("throttled", "server_error", "unavailable", "reset", "slow", "truncated", "html", "empty", "quota", "bad_key")
+SPOILING = ("truncated", "html", "empty")
+"""Kinds that spoil a good answer's body on the way; the status stays 200."""
+
+
+@dataclass(slots=True)
+class Fault:
+    """One kind of fault for the next `times` calls; endpoint None means any."""
+
+    platform: str
+    endpoint: str | None
+    kind: str
+    times: int
+    seconds: float = 5.0
+
+
+class Faults:
+    """The faults that are waiting, in the order in which they were asked for."""
+
+    def __init__(self, platforms: Sequence[str]) -> None:
+        self._platforms = platforms
+        self._waiting: list[Fault] = []
+
+    def add(self, asked: dict[str, object]) -> Fault:
+        """Put a fault in line; ValueError says what is wrong with it."""
+        unknown = set(asked) - {"platform", "endpoint", "kind", "times", "seconds"}
+        if unknown:
+            raise ValueError(f"unknown fields: {', '.join(sorted(unknown))}")
+        if asked.get("platform") not in self._platforms:
+            raise ValueError(f"platform is one of {', '.join(self._platforms)}")
+        if asked.get("kind") not in KINDS:
+            raise ValueError(f"kind is one of {', '.join(KINDS)}")
+        fault = Fault(
+            platform=str(asked["platform"]),
+            endpoint=None if asked.get("endpoint") is None else str(asked["endpoint"]),
+            kind=str(asked["kind"]),
+            times=int(str(asked.get("times", 1))),
+            seconds=float(str(asked.get("seconds", 5.0))),
+        )
+        self._waiting.append(fault)
+        return fault
+
+    def clear(self) -> None:
+        """Forget all that are waiting."""
+        self._waiting.clear()
+
+    def listed(self) -> list[dict[str, object]]:
+        """The faults that are waiting."""
+        return [asdict(fault) for fault in self._waiting]
+
+    def take(self, platform: str, endpoint: str | None, path: str) -> Fault | None:
+        """The first fault meant for this call, used up by it; an endpoint may be a short name or the path's end."""
+        for fault in self._waiting:
+            if fault.platform != platform:
+                continue
+            if fault.endpoint is not None and fault.endpoint != endpoint and not path.endswith("/" + fault.endpoint):
+                continue
+            fault.times -= 1
+            if fault.times <= 0:
+                self._waiting.remove(fault)
+            return fault
+        return None
