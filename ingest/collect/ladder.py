@@ -1,0 +1,62 @@
+"""Which posts are due: the younger a post, the more often it is read. Pure.
+
+Hourly in the first 24 hours, every 6 hours to day 7, daily to day 30, weekly to day 90, then never again.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+HORIZON = timedelta(days=90)
+"""How long a post is followed, and how far back the first sight of an account lists."""
+STEPS = (
+    (timedelta(hours=24), timedelta(hours=1)),
+    (timedelta(days=7), timedelta(hours=6)),
+    (timedelta(days=30), timedelta(days=1)),
+    (HORIZON, timedelta(days=7)),
+)
+GONE_EVERY = timedelta(days=7)
+"""A post that is known to be gone is looked for now and then: some come back."""
+SLACK = timedelta(minutes=10)
+"""A schedule's runs begin some minutes early or late; an hourly run must not find a post 59 minutes old and skip it."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """A post that was seen before: an entry of `state/known_posts/<platform>.parquet`."""
+
+    post_id: str
+    account_id: str
+    published_at: datetime
+    last_seen_at: datetime
+    state: str = "visible"
+
+
+def interval(age: timedelta) -> timedelta | None:
+    """How often a post of this age is read; None when it is not read any more."""
+    return next((every for until, every in STEPS if age < until), None)
+
+
+def is_due(published_at: datetime, last_seen_at: datetime | None, now: datetime, state: str = "visible") -> bool:
+    """Whether the post is to be read now. One that was never read is, as long as it is followed at all."""
+    every = interval(now - published_at)
+    if every is None:
+        return False
+    if last_seen_at is None:
+        return True
+    if state == "gone":
+        every = max(every, GONE_EVERY)
+    return now - last_seen_at >= every - SLACK
+
+
+def due(known: Iterable[Known], now: datetime) -> list[Known]:
+    """The known posts to be read now, in the order given."""
+    return [post for post in known if is_due(post.published_at, post.last_seen_at, now, post.state)]
+
+
+def list_back_to(known: Iterable[Known], now: datetime) -> datetime:
+    """How far back an account's listing must go so that no new post is missed.
+
+    To the newest post that is known (anything new is newer), and at the first sight of an account to the horizon.
+    """
+    return max((post.published_at for post in known if post.published_at <= now), default=now - HORIZON)

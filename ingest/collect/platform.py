@@ -1,0 +1,265 @@
+"""What a platform is to the collector: endpoints as data and a handful of pure functions, all in one file of its own.
+
+A platform is a module that satisfies `Platform`; `platforms/__init__.py` lists them. Nothing else knows any platform.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Literal, Protocol
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+from ingest.collect.outcome import Answer, Verdict
+from ingest.events import AccountObserved, FollowerObserved, PostObserved
+from ingest.settings import Settings
+
+Params = Mapping[str, str | Sequence[str]]
+CONTROLS = re.compile(r"[\x00-\x20\x7f]")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One call that a platform's collector makes. `path` may hold `{names}`; each stands for one segment."""
+
+    name: str
+    path: str
+    params: Params = field(default_factory=dict)
+    """Sent with every call; a sequence is sent as the same name again and again."""
+    batch: int = 1
+    """Subjects that one call may ask for."""
+    cost: int = 0
+    """Units of the platform's budget that one call costs."""
+    audience: bool = False
+    """Its answers hold members of an audience: nothing of them is kept outside the events' features."""
+    method: str = "GET"
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """What the path of such a call looks like."""
+        return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(self.path)) + "/?")
+
+    def call(
+        self, base: str, params: Params | None = None, *, account_id: str | None = None, body: bytes = b"", **path: str
+    ) -> "Call":
+        """A call to this endpoint at `base` (scheme and host). `account_id` is whose things it asks for."""
+        query = urlencode({**self.params, **(params or {})}, doseq=True)
+        filled = self.path.format(**{name: quote(value, safe="") for name, value in path.items()})
+        return Call(self, f"{base}{filled}{'?' + query if query else ''}", self.method, account_id, body)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request, or one that somebody recorded: then `endpoint` is None where the collector never makes such a call."""
+
+    endpoint: Endpoint | None
+    url: str = field(repr=False)
+    method: str = "GET"
+    account_id: str | None = None
+    body: bytes = field(default=b"", repr=False)
+    asked: str | None = None
+    """The watch list's words for the one account that this call resolves."""
+    owners: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Whose posts are asked for: account_id by post_id, as the work list knows it."""
+
+    @cached_property
+    def host(self) -> str:
+        """The host asked, in lower case, with its port where the address names one."""
+        return urlsplit(self.url).netloc.rpartition("@")[2].lower()
+
+    @cached_property
+    def base(self) -> str:
+        """Scheme and host, as `Endpoint.call` takes them."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @cached_property
+    def path(self) -> str:
+        """The path of the address."""
+        return urlsplit(self.url).path
+
+    @cached_property
+    def params(self) -> dict[str, list[str]]:
+        """The query's values by name, in order. `id[]` counts as `id`."""
+        values: dict[str, list[str]] = {}
+        for name, value in parse_qsl(urlsplit(self.url).query, keep_blank_values=True):
+            values.setdefault(name.removesuffix("[]"), []).append(value)
+        return values
+
+    @cached_property
+    def path_values(self) -> dict[str, str]:
+        """What stands for the `{names}` of the endpoint's path."""
+        match = self.endpoint.pattern.fullmatch(self.path) if self.endpoint else None
+        return match.groupdict() if match else {}
+
+    def param(self, name: str) -> str:
+        """The first value of a parameter; empty when it was not sent."""
+        return self.params.get(name, [""])[0]
+
+    def listed(self, name: str) -> list[str]:
+        """All values of a parameter that takes several: sent again and again, or with commas; each once."""
+        values = (value.strip() for sent in self.params.get(name, []) for value in sent.split(","))
+        return list(dict.fromkeys(value for value in values if value))
+
+    def at(self, url: str) -> "Call":
+        """The same call at another address: its next page."""
+        return Call(self.endpoint, url, self.method, self.account_id, self.body, self.asked, self.owners)
+
+    def with_params(self, **params: str) -> "Call":
+        """The same call with parameters replaced, as paging by a token needs it."""
+        parts = urlsplit(self.url)
+        kept = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name not in params]
+        return self.at(parts._replace(query=urlencode([*kept, *params.items()])).geturl())
+
+
+@dataclass(frozen=True)
+class Account:
+    """A watched account as a run found it."""
+
+    account_id: str
+    names: frozenset[str]
+    """Everything that the watch list may call it by, as `Platform.normalise` gives it."""
+    base: str
+    """Scheme and host that its calls go to."""
+    listing: str | None
+    """What its listing is asked by; None when it has none."""
+    followers: int | None = None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A post that a listing shows."""
+
+    post_id: str
+    published_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Member:
+    """One member of an audience. `native_id` never leaves the process: it is there to look up the profile."""
+
+    native_id: str = field(repr=False)
+    seen: FollowerObserved = field(repr=False)
+
+
+Features = dict[str, int | float | bool | str | None]
+
+
+@dataclass
+class Reading:
+    """What one answer says."""
+
+    posts: list[PostObserved] = field(default_factory=list)
+    accounts: list[AccountObserved] = field(default_factory=list)
+    unowned: list[PostObserved | FollowerObserved] = field(default_factory=list)
+    """Seen, but whose it is cannot be said: never published."""
+    found: list[Account] = field(default_factory=list)
+    listed: list[Listed] = field(default_factory=list)
+    reached: datetime | None = None
+    """How far back in time a page of a listing goes."""
+    members: list[Member] = field(default_factory=list, repr=False)
+    profiles: dict[str, Features] = field(default_factory=dict, repr=False)
+    """Features of members by native id, from a look-up of profiles."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """A stated limit: calls in so many seconds, and how many of them at once; to one host."""
+
+    calls: int
+    seconds: float
+    at_once: int
+
+
+@dataclass(frozen=True)
+class Rate:
+    """What rate headers say: calls left, and when the count begins anew."""
+
+    left: int | None
+    reset: datetime | None
+
+
+class Observer(Protocol):
+    """Makes events for one answer: fills in who saw it, when and by which call (`observe.py`)."""
+
+    def post(self, account_id: str | None, post_id: str, **fields: object) -> None:
+        """Add a post; without an account it is only shown, never published."""
+
+    def account(self, account_id: str, **fields: object) -> None:
+        """Add an account."""
+
+    def member(
+        self, account_id: str | None, native_id: str, *, relation: Literal["follower", "commenter"],
+        comment: tuple[str, str | None] | None = None, fallback_account: str = "", **fields: object
+    ) -> None:  # fmt: skip
+        """Add a member of an audience; `comment` is the comment's id and plain text."""
+
+    @property
+    def reading(self) -> Reading:
+        """What was added so far."""
+
+    @property
+    def at(self) -> datetime:
+        """The moment of the answer."""
+
+
+class Platform(Protocol):
+    """The whole of what the collector needs to know of a platform."""
+
+    NAME: str
+    COLLECTOR: str
+    """Platform and version of its parser."""
+    AUTHORISATION: Literal["public", "app", "consent"]
+    ENDPOINTS: tuple[Endpoint, ...]
+    PACE: Pace
+    AUDIENCE_POSTS: int
+    """How many recent posts an audience is sampled from; 0 where accounts list their followers."""
+
+    def daily_units(self, settings: Settings) -> int | None:
+        """The budget of a day, in units; None where there is none."""
+
+    def authorise(self, settings: Settings) -> dict[str, str]:
+        """Headers that carry the credential; empty where none is needed. Raises Refused when it is missing."""
+
+    def normalise(self, account: str) -> str | None:
+        """A watch list's account as `Account.names` has it; None when it cannot be one of this platform."""
+
+    def resolve(self, accounts: Sequence[str]) -> list[Call]:
+        """Calls that find the profiles of accounts, given as the watch list has them or by id."""
+
+    def listing(self, account: Account) -> Call:
+        """The first page of an account's posts, newest first."""
+
+    def lookup(self, posts: Mapping[str, str]) -> list[Call]:
+        """Calls that look up posts, given as account_id by post_id."""
+
+    def audience(self, account: Account, posts: Sequence[str]) -> list[Call]:
+        """The first page of each list that an audience is sampled from."""
+
+    def profiles(self, members: Sequence[str]) -> list[Call]:
+        """Calls that look up members' profiles, where lists give no counts; else none."""
+
+    def instead(self, call: Call, verdict: Verdict) -> list[Call]:
+        """Calls that replace one which this server does not know; none where there is no other way."""
+
+    def classify(self, call: Call, answer: Answer, now: datetime) -> Verdict:
+        """What the answer means. Total: never raises."""
+
+    def parse(self, call: Call, answer: Answer, observe: Observer) -> None:
+        """Tell the observer what an `ok` or `gone` answer says. Raises Unreadable for a shape it does not know."""
+
+    def next_page(self, call: Call, answer: Answer) -> Call | None:
+        """The call for the page after this one; None at the end."""
+
+    def rate(self, answer: Answer) -> Rate | None:
+        """What the answer's rate headers say, if anything."""
+
+
+def recognise(endpoints: Iterable[Endpoint], method: str, url: str) -> Call:
+    """A recorded request as a call; its endpoint is None when none of the platform's is meant."""
+    path = urlsplit(url).path
+    for endpoint in endpoints:
+        if method.upper() == endpoint.method and endpoint.pattern.fullmatch(path):
+            return Call(endpoint, url, endpoint.method)
+    return Call(None, url, method.upper())

@@ -1,0 +1,18 @@
+"""The platforms that assay collects from: the one list of them."""
+
+from ingest.collect.platform import Platform
+from ingest.collect.platforms import bluesky, mastodon, youtube
+from ingest.errors import Misconfigured
+
+REGISTRY: dict[str, Platform] = {
+    "bluesky": bluesky,
+    "mastodon": mastodon,
+    "youtube": youtube,
+}
+
+
+def platform(name: str) -> Platform:
+    """The platform of this name. Raises Misconfigured with the names there are."""
+    if name not in REGISTRY:
+        raise Misconfigured(f"unknown platform {name!r}; collectors stand for {', '.join(REGISTRY)}")
+    return REGISTRY[name]
