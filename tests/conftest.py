@@ -58,8 +58,8 @@ def stack(var_dir: Path) -> Iterator[Settings]:
         youtube_api_key=SecretStr("sandbox"),
         **free_ports(),
     )
-    names = [name for name in local_stack.STORES if name != "sandbox" or (ROOT / "infra/sandbox/__main__.py").exists()]
-    local_stack.up(settings, names=tuple(names), outlive_us=False)
+
+    local_stack.up(settings, names=local_stack.STORES, outlive_us=False)
     try:
         yield settings
     finally:

@@ -15,9 +15,9 @@ def conditional_put_fault(store: Store) -> str | None:
     Raises DependencyFailed when the store does not answer.
     """
     key = f"{PROBES}/{uuid.uuid4()}"
+    if store.put(key, b"first", if_absent=True) is not Put.WRITTEN:
+        return "a PUT with If-None-Match: * under a new key was refused"
     try:
-        if store.put(key, b"first", if_absent=True) is not Put.WRITTEN:
-            return "a PUT with If-None-Match: * under a new key was refused"
         if store.put(key, b"second", if_absent=True) is Put.WRITTEN:
             return "a PUT with If-None-Match: * overwrote an object"
         first = store.head(key)

@@ -13,6 +13,7 @@ __all__ = ["ALL", "STORES", "down", "status", "up"]
 
 Progress = Callable[[str], None]
 
+STARTED_WITH = "started-with"
 PATIENCE_SECONDS = 240
 """For a cold start on two busy cores; a usual one takes 30."""
 RESTARTS = 3
@@ -28,9 +29,9 @@ def up(
 ) -> None:
     """Start the parts of `names`, make what they need (databases, topics, bucket, secrets), wait until all are well.
 
-    Idempotent: of a running stack only what stopped is started again, and one that was started with other settings is
-    started anew. A start that fails or is interrupted leaves nothing running that it started. With `outlive_us=False`
-    the stack ends with the calling process, however that ends.
+    Idempotent: of a running stack only what is missing or has stopped is started, and one that was started with other
+    settings is started anew. A start from nothing that fails or is interrupted stops everything again. With
+    `outlive_us=False` the stack ends with the calling process, however that ends.
 
     Raises Misconfigured when the machine lacks something or a port is taken (nothing was started then),
     DependencyFailed when a part does not become well, with the end of its log.
@@ -39,24 +40,19 @@ def up(
     began = time.monotonic()
     parts = choose(settings, names)
     needs.check_machine(settings, parts)
-    print_file = run_dir(settings) / "started-with"
-    wanted = fingerprint(settings, names)
-    running = supervise.top(settings) is not None
-    if running and (not print_file.exists() or print_file.read_text() != wanted):
-        say("the stack runs with other settings: it is stopped and started again")
-        supervise.stop(settings)
-        running = False
-    if not running:
-        needs.check_ports(parts)
+    running = _running(settings, say)
+    needs.check_ports([part for part in parts if part.name not in running])
     secret.make_once(settings, secret.MEMBER_KEY, secret.token())
     try:
         if running:
             for name in supervise.start_stopped(settings):
                 say(f"{name}: had stopped, started again")
+            there = tuple(name for name in ALL if name in {*running, *names})
+            added = supervise.add(settings, choose(settings, there))
+            if added:
+                say(f"starting {', '.join(added)}")
         else:
-            _start(settings, parts, names, say, outlive_us=outlive_us)
-            print_file.write_text(wanted)
-            print_file.chmod(0o600)
+            _start(settings, parts, say, outlive_us=outlive_us)
         _await(settings, [part for part in parts if part.name in STORES], say)
         prepare.everything(settings, say)
         _await(settings, [part for part in parts if part.name not in STORES], say)
@@ -81,14 +77,28 @@ def down(settings: Settings, *, progress: Progress | None = None) -> None:
     say(f"all down in {time.monotonic() - began:.1f} s; data stays in {settings.var_dir}")
 
 
-def _start(settings: Settings, parts: list[Part], names: tuple[str, ...], say: Progress, *, outlive_us: bool) -> None:
+def _running(settings: Settings, say: Progress) -> set[str]:
+    """Names of the parts of the running stack; of one that was started with other settings none, after stopping it."""
+    if supervise.top(settings) is None:
+        return set()
+    started_with = run_dir(settings) / STARTED_WITH
+    states = supervise.states(settings)
+    if states and started_with.exists() and started_with.read_text() == fingerprint(settings):
+        return set(states)
+    say("the stack runs with other settings: it is stopped and started again")
+    supervise.stop(settings)
+    return set()
+
+
+def _start(settings: Settings, parts: list[Part], say: Progress, *, outlive_us: bool) -> None:
     if any(part.name == "kafka" for part in parts) and not needs.has_classpath(settings):
         say("Maven: fetching Kafka's jars (once; 43 MB)")
         needs.resolve_classpath(settings)
     prepare.forget(settings)
     prepare.directories(settings)
     say("starting " + ", ".join(part.name for part in parts))
-    supervise.start(settings, parts, inherited(settings, names), outlive_us=outlive_us)
+    supervise.start(settings, parts, inherited(settings), outlive_us=outlive_us)
+    (run_dir(settings) / STARTED_WITH).write_text(fingerprint(settings))
 
 
 def _await(settings: Settings, parts: list[Part], say: Progress) -> None:

@@ -4,6 +4,7 @@ Not `airflow standalone`: it never restarts a dead component and leaves children
 """
 
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -37,6 +38,11 @@ def database(settings: Settings, name: str, driver: str = "postgresql") -> str:
     return f"{driver}://assay@127.0.0.1:{settings.postgres_port}/{name}"
 
 
+def logs(settings: Settings) -> Path:
+    """Where the components write the logs of tasks and of DAG files."""
+    return settings.var_dir / "airflow" / "logs"
+
+
 def kafka_connection(settings: Settings) -> str:
     """The connection of the notices' trigger, as JSON. It commits an offset itself, after the event is stored."""
     extra = {
@@ -61,7 +67,6 @@ def passwords(settings: Settings) -> dict[str, str]:
 
 def environment(settings: Settings) -> dict[str, str]:
     """The same for all four components; makes the secrets in it at the first call."""
-    home = settings.var_dir / "airflow"
     passwords(settings)
     values = {
         "CORE__AUTH_MANAGER": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
@@ -81,11 +86,11 @@ def environment(settings: Settings) -> dict[str, str]:
         "API__SECRET_KEY": secret.make_once(settings, "airflow_api_secret", secret.token()),
         "API_AUTH__JWT_SECRET": secret.make_once(settings, "airflow_jwt_secret", secret.token()),
         "DAG_PROCESSOR__REFRESH_INTERVAL": "10",
-        "LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
+        "LOGGING__BASE_LOG_FOLDER": str(logs(settings)),
         "USAGE_DATA_COLLECTION__ENABLED": "False",
     }
     return {f"AIRFLOW__{name}": value for name, value in values.items()} | {
-        "AIRFLOW_HOME": str(home),
+        "AIRFLOW_HOME": str(logs(settings).parent),
         f"AIRFLOW_CONN_{KAFKA_CONNECTION.upper()}": kafka_connection(settings),
     }
 

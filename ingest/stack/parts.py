@@ -4,6 +4,7 @@ A store, broker or database whose address is set to somewhere else (`ASSAY_KAFKA
 not ours to run. Postgres always is: it holds Airflow's metadata too.
 """
 
+import hashlib
 import importlib.util
 import json
 import os
@@ -197,15 +198,14 @@ def kafka_properties(settings: Settings) -> str:
     return text
 
 
-def inherited(settings: Settings, names: tuple[str, ...]) -> dict[str, str]:
+def inherited(settings: Settings) -> dict[str, str]:
     """The environment of every process of the stack: ours, all settings of assay, and Airflow's."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("ASSAY_", "AIRFLOW_"))}
-    wanted = own | settings.as_environment()
-    if airflow.API in names:
-        wanted |= airflow.environment(settings)
-    return wanted
+    return own | settings.as_environment() | airflow.environment(settings)
 
 
-def fingerprint(settings: Settings, names: tuple[str, ...]) -> str:
+def fingerprint(settings: Settings) -> str:
     """What the stack was started with; a different text means that it must be started again to follow the settings."""
-    return json.dumps([sorted(names), settings.as_environment(), [part.command for part in choose(settings, names)]])
+    programs = [[part.command, part.environment] for part in choose(settings)]
+    text = json.dumps([settings.as_environment(), airflow.environment(settings), programs])
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -131,6 +131,16 @@ def states(settings: Settings) -> dict[str, State] | None:
     }
 
 
+def add(settings: Settings, parts: list[Part]) -> list[str]:
+    """Let the running stack be these parts; starts the new ones and returns their names."""
+    (run_dir(settings) / "supervisord.conf").write_text(_configuration(settings, parts))
+    remote = _remote(settings).supervisor
+    [[added, _changed, _removed]] = cast("list[list[list[str]]]", remote.reloadConfig())
+    for name in added:
+        remote.addProcessGroup(name)
+    return added
+
+
 def start_stopped(settings: Settings) -> list[str]:
     """Start the programs that supervisor has given up on; their names."""
     given_up = [one.name for one in (states(settings) or {}).values() if one.state in {"FATAL", "EXITED", "STOPPED"}]
