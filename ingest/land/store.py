@@ -18,6 +18,7 @@ from ingest.settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import PutObjectRequestTypeDef
 
 
 class Put(Enum):
@@ -122,9 +123,18 @@ class S3Store:
         if_absent: bool = False,
         if_match: str | None = None,
     ) -> Put:
-        conditions = ({"IfNoneMatch": "*"} if if_absent else {}) | ({"IfMatch": if_match} if if_match else {})
+        request: PutObjectRequestTypeDef = {
+            "Bucket": self.bucket,
+            "Key": key,
+            "Body": body,
+            "Metadata": dict(metadata or {}),
+        }
+        if if_absent:
+            request["IfNoneMatch"] = "*"
+        if if_match:
+            request["IfMatch"] = if_match
         try:
-            self._writes.put_object(Bucket=self.bucket, Key=key, Body=body, Metadata=dict(metadata or {}), **conditions)
+            self._writes.put_object(**request)
         except ClientError as error:
             if _status(error) == 412:
                 return Put.REFUSED
@@ -168,6 +178,22 @@ class S3Store:
                 yield from sorted(names)
         except (ClientError, BotoCoreError) as error:
             raise self._failure("listing", prefix, error) from error
+
+    def expiring(self) -> tuple[str, ...]:
+        """Prefixes under which lifecycle rules of the store delete objects by themselves; "" is the whole bucket."""
+        try:
+            rules = self._reads.get_bucket_lifecycle_configuration(Bucket=self.bucket).get("Rules", [])
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") == "NoSuchLifecycleConfiguration":
+                return ()
+            raise self._failure("asking for the lifecycle rules of", "", error) from error
+        except BotoCoreError as error:
+            raise self._failure("asking for the lifecycle rules of", "", error) from error
+        return tuple(
+            rule.get("Filter", {}).get("Prefix", rule.get("Prefix", ""))
+            for rule in rules
+            if rule["Status"] == "Enabled" and "Expiration" in rule
+        )
 
     def delete(self, key: str) -> None:
         """Remove one object; only upkeep of our own does (landing rule 11)."""
