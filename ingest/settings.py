@@ -46,6 +46,11 @@ class Settings(BaseSettings):
     s3_secret_key: SecretStr = SecretStr("assay-local-only")
     lake_bucket: str = "lake"
 
+    # Landing
+    land_object_rows: int = Field(default=250_000, ge=1, description="rows of one object at most")
+    land_object_seconds: float = Field(default=60.0, gt=0, description="age at which a service lands what it has")
+    land_memory_mb: int = Field(default=256, ge=16, description="budget of all partitions' buffers together")
+
     # Warehouse and serving
     warehouse_path: Path | None = None
     warehouse_wait_seconds: float = 600.0
@@ -62,7 +67,7 @@ class Settings(BaseSettings):
     contact: str = Field(default="", description="address shown to platforms in the User-Agent")
 
     # Operation
-    alert_webhook: str = ""
+    alert_webhook: SecretStr = SecretStr("")
     log_level: str = "INFO"
 
     @field_validator("var_dir", "watchlist_path", "warehouse_path")

@@ -5,16 +5,16 @@ names a range for every partition known of its topic (an empty one where nothing
 manifest alone says how far the topic is checked.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Literal, NamedTuple
 
 import msgspec
 
 from ingest.errors import DependencyFailed
 from ingest.events import TOPICS
+from ingest.land import chain
 from ingest.land.store import Put, Store
 from ingest.publish import RETENTION_MS
 
@@ -73,7 +73,6 @@ class LakeKey(NamedTuple):
     key: str
 
 
-_KEY = re.compile(r"raw/[a-z_]+/date=(\d{4}-\d{2}-\d{2})/partition=(\d+)/(\d{20})\.parquet")
 _decoder = msgspec.json.Decoder(Manifest)
 
 LAG = timedelta(days=7)
@@ -134,15 +133,15 @@ def unchecked(store: Store, topic: str, newest: Manifest | None) -> list[LakeKey
     written is not older than the topic's retention, and its newest object's date is not later than that check.
     """
     heads = checked_heads(newest)
-    earliest = _earliest_date(topic, newest)
+    earliest = _earliest_day(topic, newest)
     found = []
-    for day in store.list(f"raw/{topic}/", delimiter="/"):
-        if not day.startswith(f"raw/{topic}/date=") or (earliest and day[-11:-1] < earliest.isoformat()):
-            continue
-        for key in store.list(day):
-            match = _KEY.fullmatch(key)
-            if match and int(match[3]) >= heads.get(int(match[2]), 0):
-                found.append(LakeKey(int(match[2]), int(match[3]), key))
+    for day in chain.days(store.list(chain.dates_prefix(topic), delimiter="/")):
+        if earliest and day < earliest:
+            break
+        for key in store.list(chain.day_prefix(topic, day)):
+            parsed = chain.parse_key(key)
+            if parsed and parsed[1] >= heads.get(parsed[0], 0):
+                found.append(LakeKey(*parsed, key))
     return sorted(found)
 
 
@@ -165,9 +164,6 @@ def anything_unchecked(store: Store) -> bool:
     return any(unchecked(store, topic, newest_check(store, topic, numbers(store, topic))) for topic in TOPICS)
 
 
-def _earliest_date(topic: str, newest: Manifest | None) -> date | None:
-    dates = [match[1] for key in (newest.objects if newest else ()) if (match := _KEY.fullmatch(key))]
-    if not dates:
-        return None
-    kept = timedelta(milliseconds=RETENTION_MS[topic]) + LAG
-    return datetime.fromisoformat(max(dates)).date() - kept
+def _earliest_day(topic: str, newest: Manifest | None) -> date | None:
+    checked = chain.days(key.partition("/partition=")[0] for key in newest.objects) if newest else []
+    return checked[0] - timedelta(milliseconds=RETENTION_MS[topic]) - LAG if checked else None

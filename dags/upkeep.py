@@ -1,0 +1,46 @@
+"""upkeep: every day, compare the lake with the broker and look after the stack's health."""
+
+from datetime import timedelta
+
+from airflow.sdk import dag, task
+
+from ingest.orchestration import START, defaults, raise_findings
+
+
+@dag(
+    schedule="40 4 * * *",
+    start_date=START,
+    catchup=False,
+    max_active_runs=1,
+    tags=["upkeep"],
+    default_args=defaults(retries=1, execution_timeout=timedelta(hours=2)),
+)
+def upkeep() -> None:
+    """
+    `verify` proves that the lake holds every offset of the broker once; `health` looks at every part of the stack.
+
+    **When it fails**
+    - *verify*: its message names the partitions that differ. Change nothing in the lake; `assay verify` again, and if
+      it stays so, keep lake and topic as they are: both are needed to find out why.
+    - *health*: each finding has its next step; `assay doctor` shows them again.
+    """
+
+    @task
+    def verify() -> dict[str, int]:
+        from ingest.land.verify import verify
+        from ingest.settings import load
+
+        return raise_findings(verify(load(), progress=print))
+
+    @task
+    def health() -> dict[str, int]:
+        from ingest.doctor import examine
+        from ingest.settings import load
+
+        return raise_findings(examine(load()))
+
+    verify()
+    health()
+
+
+upkeep()
