@@ -8,11 +8,10 @@ import sys
 import time
 from datetime import UTC, datetime
 
+from infra.demo import airflow, month, report
 from ingest import stack
 from ingest.errors import AssayError
 from ingest.settings import load
-
-from infra.demo import airflow, month, report
 
 
 def main() -> int:
@@ -25,12 +24,12 @@ def main() -> int:
 
     try:
         say("assay demo: about 6 minutes on 2 cores, under 5 GiB of memory; state under var/")
-        stack.up(settings, parts=stack.WITHOUT_AIRFLOW, progress=say)
+        stack.up(settings, names=stack.STORES, progress=say)
         month.play(settings, until=datetime.now(UTC), progress=say)
         stack.up(settings, progress=say)
-        runs = airflow.collect_and_wait(settings, progress=say)
+        airflow.collect_and_wait(settings, progress=say)
         say("done; what came out:")
-        report.show(settings, runs, now=datetime.now(UTC))
+        report.show(settings, now=datetime.now(UTC))
     except KeyboardInterrupt:
         say("stopped by hand; taking the stack down")
         stack.down(settings, progress=say)

@@ -10,6 +10,7 @@ import httpx2
 
 from ingest.errors import DependencyFailed
 from ingest.settings import Settings
+from ingest.stack.airflow import passwords, url
 
 COLLECTORS = ("collect_youtube", "collect_bluesky", "collect_mastodon")
 PATIENCE_SECONDS = 240
@@ -32,7 +33,7 @@ def collect_and_wait(settings: Settings, *, progress: Callable[[str], None]) -> 
             state = _wait(api, dag, run_id)
             progress(f"{dag}: {state}")
             if state != "success":
-                raise DependencyFailed(f"{dag} ended {state}; its log: {_address(settings)}/dags/{dag}/runs/{run_id}")
+                raise DependencyFailed(f"{dag} ended {state}; its log: {url(settings)}/dags/{dag}/runs/{run_id}")
         collected_at = time.monotonic()
         followers: list[dict[str, Any]] = []
         while time.monotonic() - collected_at < PATIENCE_SECONDS:
@@ -46,23 +47,13 @@ def collect_and_wait(settings: Settings, *, progress: Callable[[str], None]) -> 
             time.sleep(1)
         raise DependencyFailed(
             f"no asset-triggered run of `marts` succeeded within {PATIENCE_SECONDS} s of the collectors' end: "
-            f"{[(run['dag_id'], run['run_type'], run['state']) for run in followers]}. Look at {_address(settings)}"
+            f"{[(run['dag_id'], run['run_type'], run['state']) for run in followers]}. Look at {url(settings)}"
         )
 
 
-def password(settings: Settings) -> str:
-    """The admin's password, which `assay up` made once."""
-    passwords = json.loads((settings.var_dir / "secrets" / "airflow_passwords.json").read_text(encoding="utf-8"))
-    return str(passwords["admin"])
-
-
-def _address(settings: Settings) -> str:
-    return f"http://127.0.0.1:{settings.airflow_port}"
-
-
 def _client(settings: Settings) -> httpx2.Client:
-    api = httpx2.Client(base_url=_address(settings), timeout=30)
-    answer = api.post("/auth/token", json={"username": "admin", "password": password(settings)})
+    api = httpx2.Client(base_url=url(settings), timeout=30)
+    answer = api.post("/auth/token", json={"username": "admin", "password": passwords(settings)["admin"]})
     answer.raise_for_status()
     api.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
     return api
@@ -76,7 +67,9 @@ def _runs(api: httpx2.Client, dag: str) -> list[dict[str, Any]]:
 
 
 def _wait(api: httpx2.Client, dag: str, run_id: str) -> str:
-    with api.stream("GET", f"/api/v2/dags/{dag}/dagRuns/{quote(run_id, safe='')}/wait?interval=1", timeout=180) as lines:
+    with api.stream(
+        "GET", f"/api/v2/dags/{dag}/dagRuns/{quote(run_id, safe='')}/wait?interval=1", timeout=180
+    ) as lines:
         last = "{}"
         for line in lines.iter_lines():
             last = line or last

@@ -45,7 +45,9 @@ def play(settings: Settings, *, until: datetime, progress: Callable[[str], None]
                 published += members.followers or 0
         worker.drain(settings)
         if weekly:
-            progress(f"{instant(at)}: round {number} of {len(cycles)}, {published:,} events published; checking and building")
+            progress(
+                f"{instant(at)}: round {number} of {len(cycles)}, {published:,} events published; checking and building"
+            )
             check.check_landed(settings, now=datetime.now(UTC))
             build.build(settings)
             known_posts.write(settings)
