@@ -1,0 +1,136 @@
+"""What the landing asks of Kafka beside records: topics with their ids, and where each partition's log begins and ends.
+
+Reads are `read_committed`, everywhere: the end of a log is the end of what a consumer may see.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from confluent_kafka import (
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+
+from ingest import events
+from ingest.errors import DependencyFailed, Misconfigured
+from ingest.land.chain import Slot
+from ingest.settings import Settings
+
+Configuration = dict[str, str | int | float | bool]
+
+REQUEST_SECONDS = 15.0
+EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic as it is now."""
+
+    name: str
+    """The name in the lake; the name on Kafka has the prefix of the settings."""
+    id: str
+    """KRaft's id: another one when the topic was made anew."""
+    partitions: int
+
+
+@dataclass(frozen=True)
+class Log:
+    """What a partition holds now: offsets from `start` to before `end`."""
+
+    start: int
+    end: int
+
+
+class Broker:
+    """Kafka's side of the landing."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._admin = AdminClient(client_settings(settings))
+
+    def topics(self, names: Iterable[str]) -> dict[str, Topic]:
+        """The topics by their names in the lake.
+
+        Raises DependencyFailed when the broker does not answer, Misconfigured when a topic is missing.
+        """
+        found = {}
+        asked = {self._settings.topic(name): name for name in names}
+        try:
+            futures = self._admin.describe_topics(TopicCollection(list(asked)), request_timeout=REQUEST_SECONDS)
+            for kafka_name, future in futures.items():
+                described = future.result()
+                found[asked[kafka_name]] = Topic(asked[kafka_name], str(described.topic_id), len(described.partitions))
+        except KafkaException as error:
+            raise self.failure(error.args[0]) from error
+        return found
+
+    def logs(self, topics: Iterable[Topic]) -> dict[Slot, Log]:
+        """Begin and end of every partition's log. Raises DependencyFailed when the broker does not answer."""
+        slots = {
+            (self._settings.topic(topic.name), partition): Slot(topic.name, partition)
+            for topic in topics
+            for partition in range(topic.partitions)
+        }
+        starts, ends = self._offsets(slots, EARLIEST), self._offsets(slots, LATEST)
+        return {slot: Log(starts[slot], ends[slot]) for slot in slots.values()}
+
+    def _offsets(self, slots: Mapping[tuple[str, int], Slot], spec: OffsetSpec) -> dict[Slot, int]:
+        found = {}
+        try:
+            futures = self._admin.list_offsets(
+                {TopicPartition(topic, partition): spec for topic, partition in slots},
+                isolation_level=IsolationLevel.READ_COMMITTED,
+                request_timeout=REQUEST_SECONDS,
+            )
+            for place, future in futures.items():
+                found[slots[place.topic, place.partition]] = int(future.result().offset)
+        except KafkaException as error:
+            raise self.failure(error.args[0]) from error
+        return found
+
+    def failure(self, error: KafkaError) -> DependencyFailed | Misconfigured:
+        """The error in words for people."""
+        if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
+            return Misconfigured(
+                f"Kafka at {self._settings.kafka} has no topic for one of {', '.join(events.TOPICS)} "
+                f"(prefix {self._settings.topic_prefix!r}). `assay up` makes them"
+            )
+        return DependencyFailed(f"Kafka at {self._settings.kafka} failed: {error.str()}. Is it up? `assay status`")
+
+
+def client_settings(settings: Settings) -> Configuration:
+    """Connection settings for librdkafka. Its own log stays out of ours: failures come as errors."""
+    return {"bootstrap.servers": settings.kafka, "log_level": 2, **settings.kafka_security}
+
+
+def consumer_settings(settings: Settings) -> Configuration:
+    """Settings of the landing's consumer, for drain and service alike.
+
+    The queue is kept small, because each partition has a buffer of its own behind it.
+    """
+    return client_settings(settings) | {
+        "group.id": group(settings),
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "error",
+        "isolation.level": "read_committed",
+        "enable.partition.eof": True,
+        "partition.assignment.strategy": "cooperative-sticky",
+        "max.poll.interval.ms": 600_000,
+        "session.timeout.ms": 30_000,
+        "topic.metadata.refresh.interval.ms": 60_000,
+        "fetch.wait.max.ms": 100,
+        "fetch.max.bytes": 16 << 20,
+        "max.partition.fetch.bytes": 2 << 20,
+        "queued.max.messages.kbytes": 32 << 10,
+    }
+
+
+def group(settings: Settings) -> str:
+    """The consumer group; its offsets only show the lag."""
+    return f"{settings.topic_prefix}assay-landing"

@@ -1,0 +1,129 @@
+"""The lake's columns of each topic, with the contract's rule for each: derived from the structs of `ingest.events`.
+
+Both ways of reading bytes (`decode_fast`, `decode`) and the Parquet schema follow from this one derivation, so that a
+field added to a struct is a column at once.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+import msgspec
+import pyarrow as pa
+from msgspec import inspect
+
+from ingest import events
+
+Kind = Literal["text", "instant", "integer", "number", "flag", "texts"]
+
+TIMESTAMP = pa.timestamp("ms", "UTC")
+ARROW = {
+    "text": pa.string(),
+    "instant": TIMESTAMP,
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "flag": pa.bool_(),
+    "texts": pa.list_(pa.string()),
+}
+ENVELOPE = pa.schema(
+    [
+        pa.field("_topic", pa.string(), nullable=False),
+        pa.field("_partition", pa.int32(), nullable=False),
+        pa.field("_offset", pa.int64(), nullable=False),
+        pa.field("_timestamp", TIMESTAMP, nullable=False),
+        ("_key", pa.binary()),
+        ("_payload", pa.binary()),
+        ("_headers", pa.string()),
+        ("_error", pa.string()),
+    ]
+)
+"""What every row has, before the columns of its type."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One field of a struct: what it is in the lake, and what the contract asks of its values."""
+
+    name: str
+    kind: Kind
+    required: bool
+    allowed: tuple[str, ...] = ()
+    """The only texts allowed; empty: any."""
+    pattern: str | None = None
+    """What a text, or each text of a list, must match."""
+    least: float | None = None
+    most: float | None = None
+    filled: bool = False
+    """An empty text is not allowed."""
+
+
+@cache
+def columns(topic: str) -> tuple[Column, ...]:
+    """The topic's typed columns in the contract's order."""
+    described = inspect.type_info(events.TOPICS[topic])
+    if not isinstance(described, inspect.StructType):
+        raise TypeError(f"{topic} carries no struct")
+    return tuple(_column(field) for field in described.fields)
+
+
+@cache
+def typed_schema(topic: str) -> pa.Schema:
+    """Arrow schema of the topic's typed columns alone."""
+    return pa.schema([(column.name, ARROW[column.kind]) for column in columns(topic)])
+
+
+@cache
+def lake_schema(topic: str) -> pa.Schema:
+    """Arrow schema of the topic's objects: the envelope, then the typed columns."""
+    return pa.schema([*ENVELOPE, *typed_schema(topic)])
+
+
+def _column(field: inspect.Field) -> Column:  # noqa: PLR0911 - one return a kind
+    name, required, kind = field.encode_name, field.required, _bare(field.type)
+    if isinstance(kind, inspect.UnionType):
+        (kind,) = (_bare(option) for option in kind.types if not isinstance(option, inspect.NoneType))
+    match kind:
+        case inspect.LiteralType(values=values):
+            return Column(name, "text", required, allowed=tuple(str(value) for value in values))
+        case inspect.StrType(pattern=pattern) if pattern is not None and pattern == _instant_pattern():
+            return Column(name, "instant", required, pattern=pattern)
+        case inspect.StrType(pattern=pattern, min_length=shortest, max_length=None):
+            return Column(name, "text", required, pattern=pattern, filled=_at_most_one(shortest))
+        case inspect.IntType(ge=least, le=most, gt=None, lt=None, multiple_of=None):
+            return Column(name, "integer", required, least=least, most=most)
+        case inspect.FloatType(ge=least, le=most, gt=None, lt=None, multiple_of=None):
+            return Column(name, "number", required, least=least, most=most)
+        case inspect.BoolType():
+            return Column(name, "flag", required)
+        case inspect.ListType(item_type=item, min_length=None, max_length=None):
+            match _bare(item):
+                case inspect.StrType(pattern=pattern, min_length=None, max_length=None):
+                    return Column(name, "texts", required, pattern=pattern)
+    raise TypeError(f"field {name}: the landing has no column for {field.type}")
+
+
+@cache
+def _instant_pattern() -> str | None:
+    match _bare(inspect.type_info(events.Instant)):
+        case inspect.StrType(pattern=pattern):
+            return pattern
+    raise TypeError("an instant is no text any more")
+
+
+def _bare(kind: inspect.Type) -> inspect.Type:
+    return kind.type if isinstance(kind, inspect.Metadata) else kind
+
+
+def _at_most_one(shortest: int | None) -> bool:
+    if shortest not in (None, 0, 1):
+        raise TypeError(f"a least length of {shortest} is not known to the landing")
+    return shortest == 1
+
+
+@cache
+def open_struct(topic: str) -> type[msgspec.Struct]:
+    """The topic's struct, open to fields beyond the contract: how an event of a newer collector is judged."""
+    struct = events.TOPICS[topic]
+    return msgspec.defstruct(
+        f"Open{struct.__name__}", [], bases=(struct,), kw_only=True, frozen=True, forbid_unknown_fields=False
+    )

@@ -1,0 +1,256 @@
+"""Records from Kafka into partitions, and partitions into the lake: what drain and service have in common."""
+
+import logging
+import operator
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from ingest.errors import DependencyFailed, Misconfigured
+from ingest.land import chain
+from ingest.land.broker import Broker, Log, Topic, consumer_settings
+from ingest.land.heads import Heads
+from ingest.land.partition import PATIENCE_SECONDS, Clock, Ending, Partition, Records
+from ingest.settings import Settings
+
+log = logging.getLogger("assay.land")
+
+BATCH = 10_000
+OBJECT_BYTES = 64 << 20
+"""The largest object: always a single PUT."""
+SILENCE_SECONDS = 30.0
+"""How long the broker may say nothing while there is something to read."""
+
+
+class Landing:
+    """One consumer with the partitions that it holds."""
+
+    def __init__(self, settings: Settings, heads: Heads, broker: Broker, clock: Clock, writer: str) -> None:
+        self._settings = settings
+        self._heads = heads
+        self.broker = broker
+        self._clock = clock
+        self._writer = writer
+        self._prefix = len(settings.topic_prefix)
+        self._limits = chain.Limits(settings.land_object_rows, OBJECT_BYTES, settings.land_object_seconds)
+        self._budget = settings.land_memory_mb << 20
+        self._commits = 0
+        self._closing = False
+        self.topics: dict[str, Topic] = {}
+        self.partitions: dict[chain.Slot, Partition] = {}
+        self.ended: dict[chain.Slot, int] = {}
+        """Where Kafka said that a partition's log ends, for logs that end with offsets of no record."""
+        self._consumer: Consumer | None = None
+
+    @property
+    def consumer(self) -> Consumer:
+        """Kafka's consumer; there is one within `reading`."""
+        assert self._consumer is not None
+        return self._consumer
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Open the consumer, and close it whatever happens. What is buffered then is given up."""
+        self._consumer = Consumer(
+            consumer_settings(self._settings) | {"error_cb": self._complain, "on_commit": self._committed}
+        )
+        try:
+            yield
+        finally:
+            self._closing = True
+            self._consumer.close()
+            self._consumer = None
+
+    def hold(self, topic: Topic, logs: dict[int, Log]) -> list[TopicPartition]:
+        """Take partitions on at their heads; what to assign. Raises what `Heads.find` raises."""
+        self.topics[topic.name] = topic
+        places = []
+        for partition, head in self._heads.find(topic, logs).items():
+            slot = chain.Slot(topic.name, partition)
+            self.partitions[slot] = Partition(
+                slot,
+                self._heads.store,
+                head=head,
+                topic_id=topic.id,
+                limits=self._limits,
+                writer=self._writer,
+                clock=self._clock,
+            )
+            self.ended.pop(slot, None)
+            places.append(self.place(slot))
+        return places
+
+    def place(self, slot: chain.Slot) -> TopicPartition:
+        """Kafka's name for where the partition wants to read next."""
+        return TopicPartition(self._settings.topic(slot.topic), slot.partition, self.partitions[slot].position)
+
+    def poll(self, seconds: float, wanted: int = BATCH) -> int:
+        """Read at most `wanted` records within so many seconds, and buffer them; full buffers land. How many came.
+
+        Raises DependencyFailed when Kafka or the store fails, Misconfigured when a topic is not what it was.
+        """
+        held = dict(self.partitions)
+        messages = self.consumer.consume(wanted, seconds)
+        if any(map(Message.error, messages)):
+            messages = [message for message in messages if not self._is_event(message)]
+        # A partition that was given away and taken on again during the call may have left older records behind.
+        replaced = {slot for slot, partition in self.partitions.items() if held.get(slot) is not partition}
+        again: set[chain.Slot] = set()
+        places = zip(map(Message.topic, messages), map(Message.partition, messages), messages, strict=True)
+        for (topic, number), run in groupby(places, key=_PLACE):
+            slot = chain.Slot(str(topic)[self._prefix :], number)
+            if slot not in self.partitions or slot in again:
+                continue
+            if slot in replaced or not self._take(self.partitions[slot], [message for *_, message in run]):
+                again.add(slot)
+        for slot in again:
+            self.seek(self.partitions[slot])
+        self._keep_budget()
+        return len(messages)
+
+    def _take(self, partition: Partition, messages: Sequence[Message]) -> bool:
+        """Buffer a run of records of one partition, landing whenever the buffer is full; False to seek instead."""
+        kinds, timestamps = zip(*map(Message.timestamp, messages), strict=True)
+        if set(kinds) != {TIMESTAMP_LOG_APPEND_TIME}:
+            raise Misconfigured(
+                f"topic {self._settings.topic(partition.slot.topic)} carries producers' timestamps, but arrival must "
+                "follow the broker's clock. Set message.timestamp.type=LogAppendTime on it; records from before that "
+                "must leave the log first (`assay doctor` shows the topics' configuration)"
+            )
+        records = Records(
+            [int(message.offset() or 0) for message in messages],
+            list(timestamps),
+            [message.key() for message in messages],
+            [message.value() for message in messages],
+            messages,
+        )
+        while records:
+            if partition.begin(records.offsets[0], records.timestamps[0]) is not None:
+                return False
+            records = partition.append(records)
+            if records and not self.land(partition):
+                return False
+        return True
+
+    def land(self, partition: Partition, patience: float = PATIENCE_SECONDS) -> bool:
+        """Land what the partition has buffered; False when it must read again from its head."""
+        ending = partition.land(patience)
+        match ending:
+            case Ending.LANDED:
+                self._commit(partition)
+                self._heads.passed(partition.slot, partition.last)
+            case Ending.STALE:
+                self._find_again(partition.slot)
+        return ending is Ending.LANDED
+
+    def land_due(self) -> None:
+        """Land every buffer that is full or old enough."""
+        for partition in [held for held in self.partitions.values() if held.due()]:
+            if not self.land(partition):
+                self.seek(partition)
+
+    def release(self, places: Iterable[TopicPartition], seconds: float) -> None:
+        """Give partitions up: write what they have as far as `seconds` reach, forget the rest.
+
+        What is forgotten is read again by whoever comes next, and a late write of ours does no harm.
+        """
+        end = self._clock.now() + seconds
+        for place in places:
+            partition = self.partitions.pop(chain.Slot(place.topic[self._prefix :], place.partition), None)
+            left = end - self._clock.now()
+            if partition is None or not partition.rows or left <= 0 or self._closing:
+                continue
+            try:
+                ending = partition.land(left)
+            except DependencyFailed as error:
+                log.warning("discarded topic=%s partition=%d rows unlanded error=%s", *_of(partition), error)
+                continue
+            if ending is Ending.LANDED:
+                self._commit(partition)
+
+    def seek(self, partition: Partition) -> None:
+        """Read again from where the partition wants to."""
+        place = self.place(partition.slot)
+        log.info("seek topic=%s partition=%d offset=%d", partition.slot.topic, partition.slot.partition, place.offset)
+        try:
+            self.consumer.seek(place)
+        except KafkaException as error:
+            raise self.broker.failure(error.args[0]) from error
+
+    def settle(self, seconds: float) -> None:
+        """Wait for outstanding commits of group offsets: only lag displays read them."""
+        end = time.monotonic() + seconds
+        while self._commits and time.monotonic() < end:
+            self.consumer.poll(0.02)
+
+    def silence(self) -> DependencyFailed:
+        """What to raise when nothing was heard for too long."""
+        return DependencyFailed(
+            f"Kafka at {self._settings.kafka} sent nothing for {SILENCE_SECONDS:.0f} s though there is something to "
+            "read. Nothing is lost: land again when it is up. `assay status`"
+        )
+
+    def _find_again(self, slot: chain.Slot) -> None:
+        """Find a partition's head anew: its buffer was too old, or the log dropped what it wanted."""
+        topic = self.broker.topics([slot.topic])[slot.topic]
+        chain.same_topic(slot, self.topics[slot.topic].id, topic.id)
+        totals = self.partitions[slot].totals
+        self.hold(topic, {slot.partition: self.broker.logs([topic])[slot]})
+        self.partitions[slot].totals = totals
+
+    def _keep_budget(self) -> None:
+        """Land the largest buffers until all of them fit. Nothing is read meanwhile, so none can grow."""
+        while sum(partition.memory for partition in self.partitions.values()) > self._budget:
+            largest = max(self.partitions.values(), key=lambda partition: partition.memory)
+            log.info("over budget topic=%s partition=%d bytes=%d", *_of(largest), largest.memory)
+            if not self.land(largest):
+                self.seek(self.partitions[largest.slot])
+
+    def _is_event(self, message: Message) -> bool:
+        """Whether the message is no record: the end of a log, or an error, which is dealt with."""
+        error = message.error()
+        if error is None:
+            return False
+        slot = chain.Slot(str(message.topic())[self._prefix :], int(message.partition() or 0))
+        match error.code():
+            case KafkaError._PARTITION_EOF:
+                self.ended[slot] = int(message.offset() or 0)
+            case KafkaError._AUTO_OFFSET_RESET | KafkaError.OFFSET_OUT_OF_RANGE if slot in self.partitions:
+                log.warning("out of range topic=%s partition=%d error=%s", slot.topic, slot.partition, error.str())
+                self._find_again(slot)
+                self.seek(self.partitions[slot])
+            case _:
+                raise self.broker.failure(error)
+        return True
+
+    def _commit(self, partition: Partition) -> None:
+        place = TopicPartition(self._settings.topic(partition.slot.topic), partition.slot.partition, partition.head)
+        self._commits += 1
+        try:
+            self.consumer.commit(offsets=[place], asynchronous=True)
+        except KafkaException as error:
+            self._committed(error.args[0], [place])
+
+    def _committed(self, error: KafkaError | None, places: Iterable[TopicPartition]) -> None:
+        for place in places:
+            self._commits -= 1
+            fault = error or place.error
+            if fault is None:
+                log.info("commit topic=%s partition=%d offset=%d", place.topic, place.partition, place.offset)
+            else:  # another member's partition, or a drain beside a live service: the lake has the rows all the same
+                log.info("commit refused topic=%s partition=%d error=%s", place.topic, place.partition, fault.str())
+
+    def _complain(self, error: KafkaError) -> None:
+        log.warning("kafka error=%s", error.str())
+        if error.fatal() or error.code() in (KafkaError._AUTHENTICATION, KafkaError._RESOLVE):
+            raise self.broker.failure(error)
+
+
+_PLACE = operator.itemgetter(0, 1)
+
+
+def _of(partition: Partition) -> tuple[str, int]:
+    return partition.slot.topic, partition.slot.partition
