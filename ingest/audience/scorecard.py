@@ -114,7 +114,7 @@ def make_bins(signal: Signal, points: Iterable[float]) -> tuple[Bin, ...]:
     return (Bin(signal.name, 0, None, None, 0.0), *known)
 
 
-COLUMNS = ("signal", "bin", "lower_bound", "upper_bound", "points")
+COLUMNS = ("signal", "bin_number", "lower_bound", "upper_bound", "points")
 
 
 def write_seed(scorecard: Scorecard) -> str:
@@ -140,7 +140,7 @@ def read_seed(text: str) -> Scorecard:
             intercept = points
             continue
         lower, upper = (float(row[bound]) if row[bound] else None for bound in ("lower_bound", "upper_bound"))
-        bins[name] = (*bins.get(name, ()), Bin(name, int(row["bin"]), lower, upper, points))
+        bins[name] = (*bins.get(name, ()), Bin(name, int(row["bin_number"]), lower, upper, points))
     return Scorecard(intercept, bins)
 
 

@@ -89,7 +89,7 @@ def write_seeds(scorecard: Scorecard, draws: Sequence[Draw]) -> dict[str, str]:
     """The seeds' texts by file name. The model's version is a digest of all that decides an estimate."""
     points = write_seed(scorecard)
     drawn = _write_rows(
-        ("draw", "sensitivity", "specificity", "noise"),
+        ("draw_number", "sensitivity", "specificity", "noise"),
         [
             (number, f"{each.sensitivity:.6f}", f"{each.specificity:.6f}", f"{each.noise:.6f}")
             for number, each in enumerate(draws, start=1)
