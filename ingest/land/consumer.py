@@ -186,13 +186,6 @@ class Landing:
         while self._commits and time.monotonic() < end:
             self.consumer.poll(0.02)
 
-    def silence(self) -> DependencyFailed:
-        """What to raise when nothing was heard for too long."""
-        return DependencyFailed(
-            f"Kafka at {self._settings.kafka} sent nothing for {SILENCE_SECONDS:.0f} s though there is something to "
-            "read. Nothing is lost: land again when it is up. `assay status`"
-        )
-
     def _find_again(self, slot: chain.Slot) -> None:
         """Find a partition's head anew: its buffer was too old, or the log dropped what it wanted."""
         topic = self.broker.topics([slot.topic])[slot.topic]
@@ -254,3 +247,11 @@ _PLACE = operator.itemgetter(0, 1)
 
 def _of(partition: Partition) -> tuple[str, int]:
     return partition.slot.topic, partition.slot.partition
+
+
+def silence(settings: Settings) -> DependencyFailed:
+    """What to raise when Kafka sent nothing for too long."""
+    return DependencyFailed(
+        f"Kafka at {settings.kafka} sent nothing for {SILENCE_SECONDS:.0f} s though there is something to read. "
+        "Nothing is lost: do the same again when it is up. `assay status`"
+    )

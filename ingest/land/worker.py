@@ -16,7 +16,7 @@ from ingest import events
 from ingest.errors import Misconfigured
 from ingest.land import chain
 from ingest.land.broker import Broker, Log
-from ingest.land.consumer import BATCH, SILENCE_SECONDS, Landing
+from ingest.land.consumer import BATCH, SILENCE_SECONDS, Landing, silence
 from ingest.land.heads import Heads
 from ingest.land.partition import Partition
 from ingest.land.probe import require_conditional_put
@@ -71,7 +71,7 @@ def drain(settings: Settings, topics: list[str] | None = None, progress: Progres
     if waiting:
         with landing.reading():
             landing.consumer.assign([landing.place(slot) for slot in waiting])
-            _drain(landing, waiting, ends, progress)
+            _drain(settings, landing, waiting, ends, progress)
             landing.settle(2.0)
     if refused:
         raise refused[0] if len(refused) == 1 else Misconfigured("\n".join(str(error) for error in refused))
@@ -80,7 +80,9 @@ def drain(settings: Settings, topics: list[str] | None = None, progress: Progres
     ]
 
 
-def _drain(landing: Landing, waiting: set[chain.Slot], ends: dict[chain.Slot, int], progress: Progress) -> None:
+def _drain(
+    settings: Settings, landing: Landing, waiting: set[chain.Slot], ends: dict[chain.Slot, int], progress: Progress
+) -> None:
     """Land until no partition waits."""
     heard = said = time.monotonic()
     total = sum(ends[slot] - landing.partitions[slot].head for slot in waiting)
@@ -100,7 +102,7 @@ def _drain(landing: Landing, waiting: set[chain.Slot], ends: dict[chain.Slot, in
         if came:
             heard = now
         elif now - heard > SILENCE_SECONDS:
-            raise landing.silence()
+            raise silence(settings)
         if progress and now - said > 5:
             said = now
             progress(f"landed {total - left:,} of {total:,} records")
