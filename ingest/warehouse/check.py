@@ -22,6 +22,7 @@ from ingest.warehouse.reading import open_warehouse
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 CHECKED_MARTS = ("mart_engagement", "mart_reach", "mart_fake_followers", "mart_pipeline_health")
 PLATFORMS = frozenset(get_args(events.Platform))
@@ -192,6 +193,7 @@ def _read(store: Store, found: _Pending, suite: suites.Suite) -> _Landed:
     poison = Counter(platform_of(row["_key"], row["_payload"]) or "" for row in bad)
     rows = Counter({row["values"]: row["counts"] for row in good["platform"].value_counts().to_pylist()})
     good = good.drop_columns(list(_ENVELOPE - {"_timestamp"}))
+    good = good.cast(pa.schema([_without_zone(field) for field in good.schema]))
     frames = {}
     for platform in sorted((rows | poison).keys() - {""}):
         frame = good.filter(pc.equal(good["platform"], platform)).to_pandas()
@@ -204,6 +206,13 @@ def _read(store: Store, found: _Pending, suite: suites.Suite) -> _Landed:
         frame["unattributed_poison_share_at_least"] = at_least(poison[""], len(table))
         frames[platform] = frame
     return _Landed(frames, rows, len(bad), ends)
+
+
+def _without_zone(field: "pa.Field") -> "pa.Field":
+    """All our instants are UTC, and data frames do not need to be told."""
+    import pyarrow as pa
+
+    return field.with_type(pa.timestamp("ms")) if pa.types.is_timestamp(field.type) else field
 
 
 def _report(manifest: Manifest) -> list[dict[str, Any]]:
