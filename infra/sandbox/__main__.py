@@ -12,8 +12,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m infra.sandbox", description="A stand-in for the platforms' APIs.")
     parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1")
     parser.add_argument("--seed", type=int, default=7, help="which world (default 7)")
-    parser.add_argument("--fakes", type=float, default=1.0, help="multiplies the share of fakes in every audience (default 1)")
-    parser.add_argument("--youtube-units", type=int, default=1_000_000, help="quota units a key may spend in a Pacific day")
+    parser.add_argument(
+        "--fakes", type=float, default=1.0, help="multiplies the share of fakes in every audience (default 1)"
+    )
+    parser.add_argument(
+        "--youtube-units", type=int, default=1_000_000, help="quota units a key may spend in a Pacific day"
+    )
     chosen = parser.parse_args()
     uvicorn.run(
         Sandbox(chosen.seed, chosen.fakes, chosen.youtube_units),
@@ -22,6 +26,7 @@ def main() -> None:
         access_log=False,
         log_level="warning",
         server_header=False,
+        date_header=False,  # the sandbox tells its own clock's date
     )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from email.utils import formatdate
 from typing import Any, Protocol
 
 import msgspec
@@ -20,7 +21,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 BANNER = (b"server", b"assay-sandbox")
 NOW = "x-sandbox-now"
-_SPOILED_HTML = b"<!DOCTYPE html><html><head><title>Just a moment...</title></head><body><h1>Checking your browser</h1></body></html>"
+_SPOILED_HTML = b"<!DOCTYPE html><html><title>Just a moment...</title><body>Checking your browser</body></html>"
 
 
 class Surface(Protocol):
@@ -64,12 +65,12 @@ class Sandbox:
             try:
                 request.now = seconds(moment)
             except ValueError:
-                await _send(send, Answer(400, {"error": f"{NOW}: {moment!r} is not an RFC 3339 moment"}))
+                await _send(send, Answer(400, {"error": f"{NOW}: {moment!r} is not an RFC 3339 moment"}), request.now)
                 return
         platform = _platform(request.path)
         if platform is None:
             request.body = await _body(receive)
-            await _send(send, self._own(request))
+            await _send(send, self._own(request), request.now)
             return
         surface = self.surfaces[platform]
         endpoint = surface.endpoint(request.path)
@@ -80,9 +81,11 @@ class Sandbox:
             # A reset: the connection ends without an answer. Only the server's own protocol object can do that.
             send.__self__.transport.abort()  # type: ignore[attr-defined]
             return
-        await _send(send, answer)
+        await _send(send, answer, request.now)
 
-    async def _meet(self, fault: Fault | None, surface: Surface, endpoint: str | None, request: Request) -> Answer | None:
+    async def _meet(
+        self, fault: Fault | None, surface: Surface, endpoint: str | None, request: Request
+    ) -> Answer | None:
         """The answer with its fault, or None for no answer at all."""
         if fault and fault.kind == "reset":
             return None
@@ -153,10 +156,11 @@ def _spoil(answer: Answer, kind: str) -> Answer:
     return Answer(200, b"", answer.headers, answer.content_type) if kind == "empty" else answer
 
 
-async def _send(send: Send, answer: Answer) -> None:
+async def _send(send: Send, answer: Answer, now: float) -> None:
     body = answer.encoded()
     headers = [
         BANNER,
+        (b"date", formatdate(now, usegmt=True).encode()),
         (b"content-type", answer.content_type.encode()),
         (b"content-length", str(len(body)).encode()),
         *((name.encode(), value.encode("latin-1")) for name, value in answer.headers),

@@ -18,19 +18,23 @@ SPLIT_SERVER = ("reef.example", "social.reef.example")
 CLOSED_SERVER = "closed.example"
 DID_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 
-_FIRST = (
-    "Mara Tobin Elif Ravi Noor Juno Pavel Signe Amara Theo Ines Kofi Lena Hugo Yuki Dara Milo Freya Omar Tess "
-    "Ivo Nadia Bram Celia Arlo Zeynep Finn Rosa Idris Hana Levi Greta Samir Paula Otto Maeve Cyrus Linnea Dario Wren "
-    "Esme Nils Aisha Caspar Leila Rune Talia Emil Priya Joris Vera Anton Sana Felix Mina Oskar Thea Rafi Clara Boris Elin"
-).split()
-_LAST = (
-    "Holloway Brandt Okafor Lindqvist Marsh Vega Tanaka Sorel Quint Abara Fenwick Dorn Castel Novak Whitlow Reyes "
-    "Amsel Kaplan Thorne Ibsen Moreau Falk Sato Winter Larkin Osei Petrov Harrow Silva Munro Keller Ashby Toivonen Rao "
-    "Calloway Berg Nkemelu Stroud Ferri Galanis Hale Janssen Kovac Lund Mbeki Nyberg Ortega Pell Rosen Sander Tate Ueda Voss "
-    "Wilde Yilmaz Zeller Adair"
-).split()
-TOPICS = ("food", "fitness", "gaming", "travel", "beauty", "science", "music", "diy", "finance", "fashion", "books", "outdoors")
-MARKETS = (("DE", "de"), ("US", "en"), ("GB", "en"), ("FR", "fr"), ("NL", "nl"), ("SE", "sv"), ("ES", "es"), ("BR", "pt"))
+_FIRST_NAMES = """
+Mara Tobin Elif Ravi Noor Juno Pavel Signe Amara Theo Ines Kofi Lena Hugo Yuki Dara Milo Freya Omar Tess Ivo Nadia
+Bram Celia Arlo Zeynep Finn Rosa Idris Hana Levi Greta Samir Paula Otto Maeve Cyrus Linnea Dario Wren Esme Nils
+Aisha Caspar Leila Rune Talia Emil Priya Joris Vera Anton Sana Felix Mina Oskar Thea Rafi Clara Boris Elin
+"""
+_LAST_NAMES = """
+Holloway Brandt Okafor Lindqvist Marsh Vega Tanaka Sorel Quint Abara Fenwick Dorn Castel Novak Whitlow Reyes Amsel
+Kaplan Thorne Ibsen Moreau Falk Sato Winter Larkin Osei Petrov Harrow Silva Munro Keller Ashby Toivonen Rao Calloway
+Berg Nkemelu Stroud Ferri Galanis Hale Janssen Kovac Lund Mbeki Nyberg Ortega Pell Rosen Sander Tate Ueda Voss Wilde
+Yilmaz Zeller Adair
+"""
+_TOPICS = """
+food fitness gaming travel beauty science music diy finance fashion books outdoors
+"""
+_MARKETS = "DE de, US en, GB en, FR fr, NL nl, SE sv, ES es, BR pt"
+_FIRST, _LAST, TOPICS = _FIRST_NAMES.split(), _LAST_NAMES.split(), _TOPICS.split()
+MARKETS = [tuple(pair.split()) for pair in _MARKETS.split(", ")]
 CREATOR, MEMBER = 1, 2
 """Kinds of id: an account of the cast, and a member of its audience."""
 
@@ -62,8 +66,15 @@ class Account:
     posts_a_day: float
     pull: float  # views (YouTube) or likes for each follower, of a usual post
     older_posts: int
+    repeat: float  # unique viewers for each view of a usual video
+    regulars: float  # share of a video's viewers that watch most of the others
     is_watched: bool
     flags: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def domain(self) -> str:
+        """What a Mastodon handle ends in; the API may be on another host."""
+        return self.account_id.rpartition("@")[2]
 
 
 def _name(creator: int) -> str:
@@ -97,8 +108,9 @@ _ODDITIES: dict[tuple[str, int], set[str]] = {
 }
 
 
-def account(seed: int, number: int, creator: int, platform: str, before: int, codecs: "Codecs") -> Account:
+def account(codecs: "Codecs", number: int, creator: int, before: int, platform: str) -> Account:
     """The account that creator has on platform; `before` accounts of that platform came earlier."""
+    seed = codecs.seed
     own = key(seed, "account", creator, platform)
     draws = [uniform(own + 977 * i) for i in range(16)]
     flags = _ODDITIES.get((platform, before), set())
@@ -130,7 +142,7 @@ def account(seed: int, number: int, creator: int, platform: str, before: int, co
         listed = account_id
     # One account in four is built on bought followers.
     bought = before % 4 == 1
-    target = 0.22 + 0.38 * draws[3] if bought else 0.02 + 0.16 * draws[3] ** 1.5
+    target = 0.1 + 0.38 * draws[3] if bought else 0.015 + 0.26 * draws[3] ** 2
     return Account(
         number=number,
         key=own,
@@ -151,22 +163,24 @@ def account(seed: int, number: int, creator: int, platform: str, before: int, co
         leave_ratio=0.3 + 0.75 * draws[6] ** 2,
         fake_target=target,
         buys_every_days=17 + 12 * draws[7] if bought else 0.0,
-        buys_share=0.03 + 0.05 * draws[8],
+        buys_share=0.02 + 0.03 * draws[8],
         posts_a_day=0.0 if "empty" in flags else rate,
         pull=pull,
         older_posts=0 if "empty" in flags else int(20 + 900 * draws[9]),
+        repeat=0.55 + 0.37 * draws[10],
+        regulars=0.15 + 0.5 * draws[11],
         is_watched=creator < WATCHED_CREATORS,
         flags=frozenset(flags),
     )
 
 
-def everyone(seed: int, codecs: "Codecs") -> list[Account]:
+def everyone(codecs: "Codecs") -> list[Account]:
     """Every account of the world; an account's place in the list is its number."""
     accounts: list[Account] = []
     seen = dict.fromkeys(PLATFORMS, 0)
     for creator in range(CREATORS):
         for platform in _platforms(creator):
-            accounts.append(account(seed, len(accounts), creator, platform, seen[platform], codecs))
+            accounts.append(account(codecs, len(accounts), creator, seen[platform], platform))
             seen[platform] += 1
     return accounts
 
@@ -175,8 +189,10 @@ class Codecs:
     """Ids of accounts and members in each platform's own form, and back."""
 
     def __init__(self, seed: int) -> None:
+        self.seed = seed
         self.wide = Codec(seed, 64, "accounts")
         self.narrow = Codec(seed, 56, "accounts")
+        self.videos = Codec(seed, 64, "videos")
 
     def channel_id(self, kind: int, number: int, index: int) -> str:
         """`UC` and 22 letters."""
@@ -191,6 +207,16 @@ class Codecs:
     def mastodon_id(self, kind: int, number: int, index: int) -> str:
         """18 digits, as servers give them since they number by time."""
         return str(10**17 + self.narrow.encode(kind, number, index))
+
+    def video_id(self, number: int, index: int) -> str:
+        """The 11 letters of an account's video."""
+        return base64url(self.videos.encode(CREATOR, number, index), 8)
+
+    def read_video(self, text: str) -> tuple[int, int] | None:
+        """(account's number, video's index), or None where the letters name no video."""
+        value = from_base64url(text, 8) if len(text) == 11 else None
+        found = None if value is None else self.videos.decode(value)
+        return found and (found[1], found[2])
 
     def read(self, platform: str, text: str) -> tuple[int, int, int] | None:
         """(kind, account's number, member's index) of an id, or None where it names nobody."""

@@ -1,57 +1,47 @@
-"""Words of the world: titles and texts of posts, and the comments below YouTube's videos."""
+"""The comments below YouTube's videos: who wrote which, when, and what it says."""
 
-from __future__ import annotations
-
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from infra.sandbox import people, posts
-from infra.sandbox.cast import CREATOR, DAY, MEMBER, Account
-from infra.sandbox.draw import base64url, mix, words
+from infra.sandbox.cast import DAY, Account
+from infra.sandbox.draw import Floats, mix, words
+from infra.sandbox.people import Member
 from infra.sandbox.posts import Post
-from infra.sandbox.wire import iso
-
-if TYPE_CHECKING:
-    from infra.sandbox.youtube import YouTube
+from infra.sandbox.wording import THINGS
 
 _THREADS = 0.75
 """Share of comments that begin a thread; the rest are replies."""
-_OF_A_POST = 400
+_MOST = 400
+"""Of one video, the channel's list shows no more than this many of the newest threads."""
 _CHANNEL_DAYS = 60 * DAY
 _AGES = np.geomspace(0.02, 6000, 400)
-_THINGS = "pan bike ridge lens lamp garden keyboard harbour sourdough notebook telescope jacket playlist budget trail kettle".split()
-_DOINGS = ("How I fixed the", "A week with the", "What nobody says about the", "Five ways to use a", "The honest", "Building a better", "Packing the", "Why I sold my")
 _KIND = (
-    "This helped, thank you!", "Tried it yesterday and it works.", "The part in the middle made my day.", "Could you show the {thing} again?",
-    "Been waiting for this one.", "I disagree about the {thing}, but well said.", "Greetings from the train.", "My {thing} broke the same way.",
-    "Saved for the weekend.", "Great light in this one.", "Which {thing} is that?", "Calm, clear, no shouting. More please.",
-)  # fmt: skip
-_SPAM = ("Nice!!! check my page", "first 🔥🔥🔥", "wow amazing content", "I earn from home, ask me how", "follow back please", "❤️❤️❤️")
-
-
-def title(post: Post) -> str:
-    """A post's headline."""
-    return f"{_DOINGS[post.key % 8]} {_THINGS[(post.key >> 8) % 16]}"
-
-
-def description(post: Post) -> str:
-    """The text below a video, with its disclosure where there is one in words."""
-    text = f"{title(post)}: notes and links. #{post.account.topic}"
-    if post.is_sponsored:
-        text += f" #ad Thanks to Northwind for the {_THINGS[(post.key >> 8) % 16]}: https://shop.example/{post.key % 9999}"
-    return text
-
-
-def note(post: Post) -> tuple[str, list[str], str | None]:
-    """The text of a short post, its hashtags and its link."""
-    tags = [post.account.topic] if post.key % 3 else []
-    if post.is_sponsored:
-        tags.append("ad")
-    link = f"https://{post.account.topic}.example/{post.key % 9999}" if post.format == "link" or post.is_sponsored else None
-    text = title(post) + ("?" if post.relation == "reply" else ". Grüße 🌿" if post.key % 5 == 0 else ".")
-    return text, tags, link
+    "This helped, thank you!",
+    "Tried it yesterday and it works.",
+    "The part in the middle made my day.",
+    "Could you show the {thing} again?",
+    "Been waiting for this one.",
+    "I disagree about the {thing}, but well said.",
+    "Greetings from the train.",
+    "My {thing} broke the same way.",
+    "Saved for the weekend.",
+    "Great light in this one.",
+    "Which {thing} is that?",
+    "Calm, clear, no shouting. More please.",
+)
+_SPAM = (
+    "Nice!!! check my page",
+    "first 🔥🔥🔥",
+    "wow amazing content",
+    "I earn from home, ask me how",
+    "follow back please",
+    "❤️❤️❤️",
+)
 
 
 class Comment(NamedTuple):
@@ -63,90 +53,64 @@ class Comment(NamedTuple):
     member: int
 
 
-@lru_cache(maxsize=1024)
-def of_post(post: Post, t: int, order: str = "time", most: int = 100_000) -> list[Comment]:
-    """The threads below a video at t, newest first (or the most relevant first)."""
-    total = int(post.ends[2] * _THREADS)
-    shown = min(total, int(post.counters(t).comments * _THREADS))
-    if not shown:
-        return []
-    number = np.arange(max(0, shown - most), shown)
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """Threads in the order in which they are listed; row i is thread `number[i]` below `videos[video[i]]`."""
+
+    videos: tuple[Post, ...]
+    video: NDArray[np.int64]
+    number: NDArray[np.int64]
+    at: Floats
+
+    def page(self, start: int, size: int) -> list[Comment]:
+        """Rows from `start` on, at most `size`."""
+        cut = slice(start, start + size)
+        rows = zip(self.video[cut].tolist(), self.number[cut].tolist(), self.at[cut].tolist(), strict=True)
+        return [Comment(self.videos[v], n, at, author(self.videos[v], n)) for v, n, at in rows]
+
+
+def author(post: Post, number: int) -> int:
+    """The member of the audience that began a thread."""
+    return mix(post.key ^ (number << 8)) % people.commenters(post.account)
+
+
+def _moments(post: Post, t: int, most: int) -> tuple[NDArray[np.int64], Floats]:
+    """Numbers and moments of the newest threads below a video at t, newest first."""
+    shown = int(post.counters(t).comments * _THREADS)
+    number = np.arange(shown - 1, max(0, shown - most) - 1, -1)
     aged = _AGES * 1.25 * post.speed
     share = 1.04 * (1.0 - 0.55 * np.exp(-aged / 7) - 0.31 * np.exp(-aged / 55) - 0.14 * np.exp(-aged / 700))
-    at = post.published_at + 3600 * np.interp((number + 0.5) / post.ends[2] / _THREADS, share, _AGES)
-    author = words(post.key ^ 0xC0, number, 1)[:, 0] % np.uint64(people.commenters(post.account))
-    rows = [Comment(post, n, min(when, t), who) for n, when, who in zip(number.tolist(), at.tolist(), author.tolist(), strict=True)]
-    return sorted(rows, key=lambda row: mix(post.key ^ row.number)) if order == "relevance" else rows[::-1]
+    at = post.published_at + 3600 * np.interp((number + 0.5) / max(1.0, post.ends[2] * _THREADS), share, _AGES)
+    return number, np.minimum(at, t)
+
+
+@lru_cache(maxsize=512)
+def of_post(post: Post, t: int, order: str) -> Threads:
+    """The threads below a video at t, newest first, or in an order of relevance."""
+    number, at = _moments(post, t, 1 << 20)
+    if order == "relevance":
+        shuffled = np.argsort(words(post.key, number, 1)[:, 0])
+        number, at = number[shuffled], at[shuffled]
+    return Threads((post,), np.zeros(len(number), dtype=np.int64), number, at)
 
 
 @lru_cache(maxsize=256)
-def of_channel(account: Account, t: int, fakes: float, order: str) -> list[Comment]:
+def of_channel(account: Account, t: int, fakes: float) -> Threads:
     """The threads below all of a channel's recent videos, newest first."""
-    rows = [
-        row
-        for post in posts.newest(account, t + 1, t, fakes, t - _CHANNEL_DAYS)
-        if not post.comments_off
-        for row in of_post(post, t, order, _OF_A_POST)
-    ]
-    return sorted(rows, key=lambda row: (-row.at, row.post.index, row.number))
+    recent = posts.newest(account, t + 1, t, fakes, t - _CHANNEL_DAYS)
+    videos = tuple(post for post in recent if not post.comments_off)
+    columns = [_moments(post, t, _MOST) for post in videos]
+    if not columns:
+        return Threads((), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0))
+    at = np.concatenate([moments for _, moments in columns])
+    order = np.argsort(-at, kind="stable")
+    video = np.repeat(np.arange(len(columns)), [len(number) for number, _ in columns])
+    return Threads(videos, video[order], np.concatenate([number for number, _ in columns])[order], at[order])
 
 
-def resources(api: YouTube, rows: list[Comment], parts: set[str], t: float) -> list[dict[str, object]]:
-    """The threads as the API shows them."""
-    if not rows:
-        return []
-    account = rows[0].post.account
-    found = people.members(account, np.array([row.member for row in rows]), t, api.world.fakes)
-    return [_thread(api, row, member, parts) for row, member in zip(rows, found, strict=True)]
-
-
-def _text(row: Comment, member: people.Member) -> str:
+def text(row: Comment, member: Member) -> str:
+    """What a comment says; fakes repeat each other."""
     pick = mix(row.post.key ^ (row.number << 20))
     if member.is_fake and pick % 10 < 7:
         return _SPAM[pick % len(_SPAM)]
-    return _KIND[pick % len(_KIND)].format(thing=_THINGS[(pick >> 8) % 16])
-
-
-def _comment(api: YouTube, row: Comment, member: people.Member, comment_id: str, text: str) -> dict[str, object]:
-    account = row.post.account
-    channel_id = api.world.codecs.channel_id(MEMBER, account.number, member.index)
-    picture = f"https://yt3.ggpht.example/{channel_id[2:10]}=s48" if member.has_picture else "https://yt3.ggpht.example/a/default-user=s48"
-    snippet: dict[str, object] = {
-        "channelId": account.local_id,
-        "videoId": api.video_id(row.post),
-        "textDisplay": text,
-        "textOriginal": text,
-        "authorDisplayName": f"@{member.handle}",
-        "authorProfileImageUrl": picture,
-        "authorChannelUrl": f"http://www.youtube.com/@{member.handle}",
-        "authorChannelId": {"value": channel_id},
-        "canRate": True,
-        "viewerRating": "none",
-        "likeCount": int(mix(row.post.key ^ row.number) % 7 == 0) * (row.number % 40),
-        "publishedAt": iso(row.at),
-        "updatedAt": iso(row.at),
-    }
-    if member.draw > 0.997:  # authors of some old comments have no channel any more
-        del snippet["authorChannelId"]
-    return {"kind": "youtube#comment", "etag": comment_id[:12], "id": comment_id, "snippet": snippet}
-
-
-def _thread(api: YouTube, row: Comment, member: people.Member, parts: set[str]) -> dict[str, object]:
-    value = mix(row.post.key ^ (row.number << 24))
-    comment_id = "Ug" + base64url(value << 64 | mix(value ^ CREATOR), 16) + "4AaABAg"
-    replies = int(value % 4 == 0)
-    thread: dict[str, object] = {"kind": "youtube#commentThread", "etag": comment_id[:12], "id": comment_id}
-    if "snippet" in parts:
-        thread["snippet"] = {
-            "channelId": row.post.account.local_id,
-            "videoId": api.video_id(row.post),
-            "topLevelComment": _comment(api, row, member, comment_id, _text(row, member)),
-            "canReply": True,
-            "totalReplyCount": replies,
-            "isPublic": True,
-        }
-    if "replies" in parts and replies:
-        answer = _comment(api, row, member, f"{comment_id}.{value % 10**9}", "And one more thing: thank you.")
-        answer["snippet"]["parentId"] = comment_id  # type: ignore[index]
-        thread["replies"] = {"comments": [answer]}
-    return thread
+    return _KIND[pick % len(_KIND)].format(thing=THINGS[(pick >> 8) % 16])

@@ -109,7 +109,11 @@ def from_base64url(text: str, size: int) -> int | None:
         data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except ValueError:
         return None
-    return int.from_bytes(data, "big") if len(data) == size and base64url(int.from_bytes(data, "big"), size) == text else None
+    return (
+        int.from_bytes(data, "big")
+        if len(data) == size and base64url(int.from_bytes(data, "big"), size) == text
+        else None
+    )
 
 
 def base32(value: int, length: int, alphabet: str) -> str:

@@ -58,7 +58,8 @@ class Faults:
         for fault in self._waiting:
             if fault.platform != platform:
                 continue
-            if fault.endpoint is not None and fault.endpoint != endpoint and not path.endswith("/" + fault.endpoint):
+            names = (endpoint, (endpoint or "").rpartition(".")[2], None)
+            if fault.endpoint not in names and not path.endswith(f"/{fault.endpoint}"):
                 continue
             fault.times -= 1
             if fault.times <= 0:

@@ -35,6 +35,7 @@ class Curve:
 
     at: Floats
     joined: Floats
+    organic: Floats  # joined without having been bought
     left: Floats
     purchases: tuple[tuple[float, int, int], ...]  # (moment, first index, index after the last)
     purges: tuple[tuple[float, int, int], ...]
@@ -62,7 +63,8 @@ def curve(account: Account, chunks: int, fakes: float) -> Curve:
         size = int(account.first_followers * account.buys_share * fakes)
         bought = [(EPOCH + period * (k + first), size) for k in range(int(count * DAY / period - first) + 1)]
     knots = np.unique(np.concatenate([at, *([[when, when + _RAMP] for when, _ in bought])]))
-    joined = account.first_followers + np.interp(knots, at, organic)
+    grown = account.first_followers + np.interp(knots, at, organic)
+    joined = grown.copy()
     for when, size in bought:
         joined += size * np.clip((knots - when) / _RAMP, 0, 1)
 
@@ -74,7 +76,7 @@ def curve(account: Account, chunks: int, fakes: float) -> Curve:
         (when + 0.55 * account.buys_every_days * DAY, low + (high - low) // 10, low + (high - low) * 8 // 10)
         for when, low, high in purchases
     )
-    return Curve(knots, joined, np.interp(knots, at, left), purchases, purges)
+    return Curve(knots, joined, grown, np.interp(knots, at, left), purchases, purges)
 
 
 def history(account: Account, t: float, fakes: float) -> Curve:
@@ -138,6 +140,15 @@ def audience(account: Account, t: float, fakes: float) -> Audience:
 def followers(account: Account, t: float, fakes: float) -> int:
     """The exact number of followers at the moment t."""
     return audience(account, t, fakes).count
+
+
+def engaged(account: Account, moments: Floats, fakes: float) -> Floats:
+    """How many followers were there to look at what is published at these moments: bought ones never do."""
+    if not len(moments):
+        return moments
+    known = history(account, float(moments[-1]), fakes)
+    real = account.first_followers * (1 - 0.9 * min(0.85, account.fake_target * fakes))
+    return real + np.interp(moments, known.at, known.organic - known.left) - account.first_followers
 
 
 def joined_at(account: Account, members: NDArray[np.int64], t: float, fakes: float) -> Floats:

@@ -17,12 +17,16 @@ from infra.sandbox.growth import audience, history, joined_at
 _STRETCHES = 24
 _CAP = 0.85
 _IN_BLOCK = 0.95
-_SYLLABLES = [c + v + e for c in "b c d f g h j k l m n p r s t v w z".split() for v in "aeiou" for e in ("", "n", "r")][:256]
-_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_CONSONANTS, _ENDINGS = "bcdfghjklmnprstvwz", ("", "n", "r")
+_SYLLABLES = [c + v + e for c in _CONSONANTS for v in "aeiou" for e in _ENDINGS]
 _PROSE = (
-    "Coffee, long walks and too many books. Writing about small things that work. Mostly here for the recipes and the people. "
-    "Photographs on weekends, spreadsheets in the week. Opinions are my own and change with the weather. "
+    "Coffee, long walks and too many books. Writing about small things that work. "
+    "Mostly here for the recipes and the people. Photographs on weekends, spreadsheets in the week. "
+    "Opinions are my own and change with the weather. "
 )
+_WORD_STARTS = [0, *(i + 1 for i, letter in enumerate(_PROSE) if letter == " " and i < 120)]
+_LOCAL = 0.4
+"""Of a Mastodon account's followers, the share that is on its own server."""
 REMOTE_SERVERS = ("pebble.example", "orchard.example", "signal.example", "drift.example", "willow.example")
 
 
@@ -71,7 +75,9 @@ def commenters(account: Account) -> int:
 @lru_cache(maxsize=4096)
 def _share(account: Account, hour: int, fakes: float) -> tuple[float, int]:
     t = hour * 3600.0
-    members = np.arange(commenters(account)) if account.platform == "youtube" else audience(account, t, fakes).everyone()
+    members = (
+        np.arange(commenters(account)) if account.platform == "youtube" else audience(account, t, fakes).everyone()
+    )
     return float(fake_flags(account, members, t, fakes).mean()) if len(members) else 0.0, len(members)
 
 
@@ -80,83 +86,81 @@ def fake_share(account: Account, t: float, fakes: float) -> tuple[float, int]:
     return _share(account, int(t // 3600), fakes)
 
 
-def _mixed(kind: NDArray[np.int64], values: tuple[float, ...]) -> Floats:
-    return np.array(values)[kind]
+# Medians, spreads (of the logarithm) and odds for six kinds of member.
+# People: usual, hardly there, follows thousands. Fakes: cheap, well made, hardly told apart.
+_PEOPLE_UP_TO, _FAKES_UP_TO = (0.78, 0.96), (0.62, 0.88)
+_TRAITS = {
+    "followers": (330, 28, 420, 9, 55, 40),
+    "followers_spread": (1.35, 1.1, 1.2, 1.3, 1.0, 1.1),
+    "following": (320, 140, 2600, 620, 520, 210),
+    "following_spread": (0.85, 1.0, 0.5, 1.0, 0.8, 1.0),
+    "posts": (260, 9, 400, 4, 26, 8),
+    "posts_spread": (1.7, 1.4, 1.6, 1.5, 1.2, 1.4),
+    "no_posts": (0.02, 0.3, 0.03, 0.42, 0.08, 0.3),
+    "picture": (0.985, 0.88, 0.97, 0.58, 0.96, 0.86),
+    "no_bio": (0.24, 0.62, 0.3, 0.78, 0.42, 0.6),
+    "no_digits": (0.84, 0.72, 0.8, 0.42, 0.62, 0.7),
+    "age": (1500, 900, 1600, 110, 420, 600),
+    "age_spread": (0.7, 0.8, 0.6, 1.0, 0.8, 0.8),
+    "link": (0.16, 0.03, 0.25, 0.02, 0.1, 0.03),
+    "private": (0.3, 0.4, 0.1, 0.3, 0.2, 0.3),
+}
 
 
 def members(account: Account, index: NDArray[np.int64], t: float, fakes: float) -> list[Member]:
     """The members with these numbers, in the same order."""
     if not len(index):
         return []
-    u = uniforms(account.key ^ 0xFACE, index, 20)
+    u = uniforms(account.key ^ 0xFACE, index, 17)
     fake = fake_flags(account, index, t, fakes)
-    # People: 0 usual, 1 hardly there, 2 follows thousands. Fakes: 3 cheap, 4 well made, 5 hardly told apart.
     kind = np.where(
         fake,
-        3 + np.searchsorted([0.62, 0.88], u[:, 0], side="right"),
-        np.searchsorted([0.78, 0.96], u[:, 0], side="right"),
+        3 + np.searchsorted(_FAKES_UP_TO, u[:, 0], side="right"),
+        np.searchsorted(_PEOPLE_UP_TO, u[:, 0], side="right"),
     )
-    audience_scale = 0.4 if account.platform == "youtube" else 1.0
-    followers = _mixed(kind, (330, 28, 420, 9, 55, 40)) * audience_scale * np.exp(
-        _mixed(kind, (1.35, 1.1, 1.2, 1.3, 1.0, 1.1)) * normal(u[:, 1])
-    )
-    following = _mixed(kind, (320, 140, 2600, 620, 520, 210)) * np.exp(_mixed(kind, (0.85, 1.0, 0.5, 1.0, 0.8, 1.0)) * normal(u[:, 2]))
-    posts = _mixed(kind, (260, 9, 400, 4, 26, 8)) * np.exp(_mixed(kind, (1.7, 1.4, 1.6, 1.5, 1.2, 1.4)) * normal(u[:, 3]))
-    posts[u[:, 4] < _mixed(kind, (0.02, 0.3, 0.03, 0.42, 0.08, 0.3))] = 0
-    picture = u[:, 5] < _mixed(kind, (0.985, 0.88, 0.97, 0.58, 0.96, 0.86))
-    bio = np.where(u[:, 6] < _mixed(kind, (0.24, 0.62, 0.3, 0.78, 0.42, 0.6)), 0.0, 58 * np.exp(0.75 * normal(u[:, 7])))
-    digits = np.where(u[:, 8] < _mixed(kind, (0.84, 0.72, 0.8, 0.42, 0.62, 0.7)), 0.0, 0.08 + 0.34 * u[:, 9])
+    of_kind = {name: np.array(values)[kind] for name, values in _TRAITS.items()}
+
+    def sized(name: str, column: int) -> Floats:
+        return of_kind[name] * np.exp(of_kind[f"{name}_spread"] * normal(u[:, column]))
+
     length = np.clip(11 + 2.6 * normal(u[:, 10]), 4, 24)
-    age = _mixed(kind, (1500, 900, 1600, 110, 420, 600)) * np.exp(_mixed(kind, (0.7, 0.8, 0.6, 1.0, 0.8, 0.8)) * normal(u[:, 11]))
+    digits = np.where(u[:, 8] < of_kind["no_digits"], 0, np.round((0.08 + 0.34 * u[:, 9]) * length))
     joined = joined_at(account, index, t, fakes)
-    columns = (
+    rows = zip(
         index.tolist(),
         fake.tolist(),
         joined.tolist(),
-        (joined - DAY * np.clip(age, 1, 4500)).tolist(),
-        followers.astype(np.int64).tolist(),
-        np.clip(following, 1, None).astype(np.int64).tolist(),
-        posts.astype(np.int64).tolist(),
-        picture.tolist(),
-        np.clip(bio, 0, 160).astype(np.int64).tolist(),
-        (u[:, 12] < _mixed(kind, (0.16, 0.03, 0.25, 0.02, 0.1, 0.03))).tolist(),
-        length.astype(np.int64).tolist(),
-        np.round(digits * length).astype(np.int64).tolist(),
+        (joined - DAY * np.clip(sized("age", 11), 1, 4500)).tolist(),
+        _whole(sized("followers", 1) * (0.4 if account.platform == "youtube" else 1.0)),
+        _whole(np.clip(sized("following", 2), 1, None)),
+        _whole(np.where(u[:, 4] < of_kind["no_posts"], 0, sized("posts", 3))),
+        (u[:, 5] < of_kind["picture"]).tolist(),
+        _whole(np.where(u[:, 6] < of_kind["no_bio"], 0, np.clip(58 * np.exp(0.75 * normal(u[:, 7])), 0, 160))),
+        (u[:, 12] < of_kind["link"]).tolist(),
+        _whole(np.clip(length - digits, 3, None)),
+        _whole(digits),
         words(account.key ^ 0x1ABE1, index, 1)[:, 0].tolist(),
-        (u[:, 13] < _mixed(kind, (0.3, 0.4, 0.1, 0.3, 0.2, 0.3))).tolist(),
+        (u[:, 13] < of_kind["private"]).tolist(),
         ((u[:, 14] < 0.01) & (kind == 0)).tolist(),
-        u[:, 15].tolist(),
+        _whole(np.where(u[:, 15] < _LOCAL, -1, u[:, 15] * 1000 % len(REMOTE_SERVERS))),
         u[:, 16].tolist(),
+        strict=True,
     )
-    return [_member(*row) for row in zip(*columns, strict=True)]
+    found = []
+    for *counted, bio, has_link, letters, digit_count, word, is_private, is_verified, server, draw in rows:
+        handle, name = _handle(word, letters, digit_count)
+        home = REMOTE_SERVERS[server] if server >= 0 else ""
+        found.append(Member(*counted, _bio(word, bio), has_link, handle, name, is_private, is_verified, home, draw))
+    return found
 
 
-def _member(
-    index: int,
-    fake: bool,
-    joined: float,
-    created: float,
-    followers: int,
-    following: int,
-    posts: int,
-    picture: bool,
-    bio: int,
-    link: bool,
-    length: int,
-    digits: int,
-    word: int,
-    private: bool,
-    verified: bool,
-    place: float,
-    draw: float,
-) -> Member:
-    handle, name = _handle(word, max(3, length - digits), digits)
-    start = word % 97
-    text = _PROSE[start : start + bio].strip() if bio else ""
-    server = "" if place < 0.4 else REMOTE_SERVERS[int(place * 1000) % len(REMOTE_SERVERS)]
-    return Member(
-        index, fake, joined, created, followers, following, posts, picture, text, link, handle, name, private, verified, server, draw
-    )
+def _whole(values: Floats) -> list[int]:
+    return values.astype(np.int64).tolist()
+
+
+def _bio(word: int, length: int) -> str:
+    start = _WORD_STARTS[word % len(_WORD_STARTS)]
+    return _PROSE[start : start + length].strip()
 
 
 def _handle(word: int, letters: int, digits: int) -> tuple[str, str]:

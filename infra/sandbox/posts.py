@@ -85,6 +85,10 @@ class Post:
         """Whether the post is published and not yet deleted at t."""
         return self.published_at <= t < self.deleted_at
 
+    def is_missed(self, t: float) -> bool:
+        """Whether a batch look-up at t leaves the post out although it is up, as platforms do now and then."""
+        return mix(self.key + int(t // 600)) % 1021 == 0
+
 
 def month_of(t: float) -> int:
     """Months since July 2025; negative before it."""
@@ -136,8 +140,7 @@ def month_posts(account: Account, month: int, fakes: float) -> tuple[Post, ...]:
     count = len(dates.published)
     index = np.arange(count) + month * _MONTH_ROOM
     u = uniforms(account.key ^ 0x9057, index, 24)
-    size = np.array([growth.followers(account, DAY * (at // DAY), fakes) for at in dates.published.tolist()])
-    size = size * (1 - 0.9 * min(0.85, account.fake_target * fakes))
+    size = growth.engaged(account, dates.published, fakes)
     viral = np.where(dates.is_viral, 9 + 25 * u[:, 0] ** 2, 1.0)
     reach = size * account.pull * lognormal(u[:, 1], 0.9, 0.5) * viral
     table = _TABLES[account.platform](reach, u)
@@ -165,7 +168,7 @@ def month_posts(account: Account, month: int, fakes: float) -> tuple[Post, ...]:
                 speed=(0.7 + 0.9 * row[15]) * (1.0 if account.platform == "youtube" else 3.0),
                 purged_at=published + DAY * (0.5 + 12 * row[17]) if row[16] < 0.07 else NEVER,
                 purge=0.92 + 0.07 * row[18],
-                repeat=0.5 + 0.45 * (0.15 + 0.7 * row[19] + 0.15 * row[20]),
+                repeat=account.repeat + 0.06 * (row[19] - 0.5),
             )
         )
     return tuple(posts)
@@ -194,13 +197,28 @@ def _notes(boosts: float, saves: float) -> Callable[[Floats, Floats], _Rows]:
         for base, row in zip(reach.tolist(), u.tolist(), strict=True):
             relation = "reply" if row[2] < 0.22 else "quote" if row[2] < 0.28 else "original"
             likes = base * (0.25 if relation == "reply" else 1.0)
-            kind = "text" if relation == "reply" or row[5] < 0.5 else "image" if row[5] < 0.8 else "link" if row[5] < 0.93 else "video"
+            kind = (
+                "text"
+                if relation == "reply" or row[5] < 0.5
+                else "image"
+                if row[5] < 0.8
+                else "link"
+                if row[5] < 0.93
+                else "video"
+            )
             rows.append(
                 (
                     kind,
                     relation,
                     int(10 + 80 * row[6]) if kind == "video" else 0,
-                    (0.0, likes, likes * (0.04 + 0.1 * row[3]), likes * boosts * (0.5 + row[4]), likes * saves, likes * 0.03 * row[7]),
+                    (
+                        0.0,
+                        likes,
+                        likes * (0.04 + 0.1 * row[3]),
+                        likes * boosts * (0.5 + row[4]),
+                        likes * saves,
+                        likes * 0.03 * row[7],
+                    ),
                 )
             )
         return rows

@@ -12,8 +12,8 @@ from infra.sandbox.posts import Post
 from infra.sandbox.world import suspended_since
 
 WINDOWS = (7, 30, 90)
-_REGULARS = 0.35
-"""Share of followers that ever watch; and the share of a post's viewers that are regulars."""
+_WATCHING = 0.45
+"""Share of followers that ever watch: the pool that regulars come from."""
 
 
 def of_post(post: Post, t: float) -> int:
@@ -23,18 +23,18 @@ def of_post(post: Post, t: float) -> int:
 
 def of_window(account: Account, t: float, days: int, fakes: float) -> int:
     """Unique viewers of everything that the account published in the last `days` days, counted once."""
-    pool = max(1.0, growth.followers(account, t, fakes) * 0.45)
+    pool = max(1.0, growth.followers(account, t, fakes) * _WATCHING)
     load = passers_by = 0.0
     for post in posts.newest(account, t + 1, t, fakes, t - days * DAY):
         viewers = of_post(post, t)
-        share = _REGULARS / (4 if post.is_viral else 1)
+        share = account.regulars / (4 if post.is_viral else 1)
         load += viewers * share / pool
         passers_by += viewers * (1 - share)
     return int(pool * (1 - exp(-load)) + passers_by)
 
 
 def engagement_rate(account: Account, t: float, days: int, fakes: float) -> float | None:
-    """Mean of (likes + comments + shares + saves) / followers at publishing, over the window's posts; shown counters only."""
+    """Mean of (likes + comments + shares + saves, those shown) / followers at publishing, over the window's posts."""
     if suspended_since(account, t) is not None:
         return None
     rates = []

@@ -3,9 +3,9 @@
 from collections import Counter
 
 from infra.sandbox import people, posts, reach
-from infra.sandbox.bluesky import post_uri
+from infra.sandbox.bluesky_shapes import post_uri
 from infra.sandbox.cast import DAY, Account
-from infra.sandbox.mastodon import status_id
+from infra.sandbox.mastodon_shapes import status_id
 from infra.sandbox.posts import NEVER, Post
 from infra.sandbox.wire import Answer, Request, iso_millis, seconds
 from infra.sandbox.world import World, suspended_since
@@ -67,8 +67,12 @@ class Truth:
             "suspended": away is not None,
             "suspended_since": None if away is None else iso_millis(away),
             "deleted": gone,
-            "reach": {str(d): reach.of_window(account, t, d, self.world.fakes) for d in windows} if account.platform == "youtube" else None,
-            "engagement_rate_by_followers": {str(d): reach.engagement_rate(account, t, d, self.world.fakes) for d in windows},
+            "reach": {str(d): reach.of_window(account, t, d, self.world.fakes) for d in windows}
+            if account.platform == "youtube"
+            else None,
+            "engagement_rate_by_followers": {
+                str(d): reach.engagement_rate(account, t, d, self.world.fakes) for d in windows
+            },
             "is_watched": account.is_watched,
             "flags": sorted(account.flags),
         }
@@ -88,7 +92,7 @@ class Truth:
             return self.youtube.video_id(post)
         if post.account.platform == "bluesky":
             return post_uri(post)
-        return f"{status_id(post)}@{post.account.account_id.rpartition('@')[2]}"
+        return f"{status_id(post)}@{post.account.domain}"
 
     def _post(self, post: Post, t: float) -> dict[str, object]:
         counters = post.counters(t)

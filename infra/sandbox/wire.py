@@ -49,10 +49,15 @@ class Request:
         return self.headers.get("host", "")
 
     @property
+    def host_name(self) -> str:
+        """The Host header in lower case, without its port."""
+        name, colon, port = self.host.lower().rpartition(":")
+        return name if colon and port.isdigit() else self.host.lower()
+
+    @property
     def base(self) -> str:
         """What absolute links of the answer begin with: the host asked for, or this server where that is loopback."""
-        name = self.host.rpartition(":")[0] or self.host
-        scheme = "http" if name in LOOPBACK else "https"
+        scheme = "http" if self.host_name in LOOPBACK else "https"
         return f"{scheme}://{self.host}"
 
 

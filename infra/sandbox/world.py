@@ -2,7 +2,6 @@
 
 from infra.sandbox import growth
 from infra.sandbox.cast import CREATOR, DAY, EPOCH, MEMBER, Account, Codecs, everyone
-from infra.sandbox.draw import key
 
 _SUSPENSION_PERIOD = 28 * DAY
 
@@ -13,11 +12,12 @@ class World:
     def __init__(self, seed: int = 7, fakes: float = 1.0) -> None:
         self.seed, self.fakes = seed, fakes
         self.codecs = Codecs(seed)
-        self.accounts = everyone(seed, self.codecs)
+        self.accounts = everyone(self.codecs)
         self.by_handle = {(a.platform, a.host, a.handle): a for a in self.accounts}
         self.by_account_id = {(a.platform, a.account_id): a for a in self.accounts}
-        self.of_platform = {p: [a for a in self.accounts if a.platform == p] for p in ("youtube", "bluesky", "mastodon")}
-        self.video_key = key(seed, "videos")
+        self.of_platform = {
+            p: [a for a in self.accounts if a.platform == p] for p in ("youtube", "bluesky", "mastodon")
+        }
 
     def find(self, platform: str, text: str) -> tuple[Account, int | None] | None:
         """The account of an id, with the member's index where the id names a member of its audience."""
