@@ -2,10 +2,6 @@
     materialized='incremental',
     incremental_strategy='delete+insert',
     unique_key=['platform', 'account_id', 'relation', 'member_id', 'run_id'],
-    meta={
-        'primary_key': ['platform', 'account_id', 'relation', 'member_id', 'run_id'],
-        'indexes': [['account_id', 'observed_date'], ['observed_date']],
-    },
 ) }}
 
 {#- In the order in which points are added up; ingest/audience/scorecard.py has the same. -#}

@@ -1,8 +1,3 @@
-{{ config(meta={
-    'primary_key': ['platform', 'account_id', 'relation', 'estimate_date'],
-    'indexes': [['account_id', 'estimate_date'], ['estimate_date'], ['creator_id']],
-}) }}
-
 with
 
 scores as (
@@ -238,9 +233,9 @@ final as (
         judged.platform,
         judged.account_id,
         accounts.handle,
+        coalesce(accounts.is_watched, false) as is_watched,
         accounts.creator_id,
         accounts.creator_name,
-        coalesce(accounts.is_watched, false) as is_watched,
         judged.relation,
         judged.estimate_date,
         case when judged.reason is null then 'estimated' else 'abstained' end as status,
