@@ -163,6 +163,11 @@ def _component(name: str) -> Callable[[Settings], Part]:
             command = ["sh", str(LOCAL / "airflow-api.sh"), binary, str(migrated), str(LOCAL / "pools.json")]
         else:
             command = [binary, *airflow.COMPONENTS[name].split()]
+        waits = [f"file:{run_dir(settings) / 'prepared'}" if is_api else f"file:{migrated}"]
+        if name == "airflow-scheduler":
+            waits.append(
+                f"tcp:{settings.airflow_port}"
+            )  # a task that starts before the API answers loses its first try
         return Part(
             name=name,
             title=f"Airflow {name.removeprefix('airflow-')}",
@@ -170,7 +175,7 @@ def _component(name: str) -> Callable[[Settings], Part]:
             ports={"airflow_port": settings.airflow_port} if is_api else {},
             where=airflow.url(settings) if is_api else "",
             is_well=lambda: airflow.health(settings).get(name, False),
-            waits=[f"file:{run_dir(settings) / 'prepared'}" if is_api else f"file:{migrated}"],
+            waits=waits,
             priority=20 if is_api else 30,
         )
 
