@@ -142,7 +142,7 @@ def _postgres(settings: Settings) -> Iterator[Finding]:
 def _topics(settings: Settings) -> Iterator[Finding]:
     """The configuration that the broker says it uses, beside the one that assay needs."""
     try:
-        admin = KafkaAdminClient(**publish.client_settings(settings), bootstrap_timeout_ms=3000)
+        admin = KafkaAdminClient(**publish.client_settings(settings))
     except KafkaError as error:
         raise DependencyFailed(f"Kafka at {settings.kafka} does not answer: {type(error).__name__}") from error
     try:

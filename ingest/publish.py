@@ -21,6 +21,9 @@ DAY_MS = 86_400_000
 PARTITIONS = {"posts": 8, "accounts": 8, "followers": 8, "dead_letters": 2, "notices": 1}
 RETENTION_MS = {name: (3 if name == "notices" else 14) * DAY_MS for name in PARTITIONS}
 
+BOOTSTRAP_MS = 10_000
+"""A broker that does not answer for so long is down; somebody waits for the message that says so."""
+
 
 def topic_configuration(name: str) -> dict[str, str]:
     """What a topic of assay must be set to.
@@ -38,7 +41,7 @@ def topic_configuration(name: str) -> dict[str, str]:
 
 def client_settings(settings: Settings) -> dict[str, object]:
     """Connection settings for kafka-python, from the one dictionary of librdkafka's names."""
-    return {"bootstrap_servers": settings.kafka.split(",")} | {
+    return {"bootstrap_servers": settings.kafka.split(","), "bootstrap_timeout_ms": BOOTSTRAP_MS} | {
         name.replace(".", "_")
         .replace("sasl_username", "sasl_plain_username")
         .replace("sasl_password", "sasl_plain_password"): value
@@ -63,7 +66,7 @@ def create_topics(settings: Settings) -> list[str]:
                     topic_configs=topic_configuration(name),
                 )
                 try:
-                    admin.create_topics([topic])
+                    admin.create_topics([topic], wait_for_metadata=True)
                 except TopicAlreadyExistsError:
                     continue
                 made.append(topic.name)

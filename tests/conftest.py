@@ -11,6 +11,7 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -40,12 +41,21 @@ def free_ports() -> dict[str, int]:
             one.close()
 
 
-@pytest.fixture(scope="session")
-def var_dir() -> Iterator[Path]:
+@contextmanager
+def temporary_directory() -> Iterator[Path]:
     """A directory for one stack, with a short name: a Unix socket lies in it."""
     path = Path(tempfile.mkdtemp(prefix="assay-"))
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def var_dir() -> Iterator[Path]:
+    """Where the state of the session's stack is."""
+    with temporary_directory() as path:
+        yield path
 
 
 @pytest.fixture(scope="session")

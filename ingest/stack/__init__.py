@@ -54,7 +54,7 @@ def up(
         else:
             _start(settings, parts, say, outlive_us=outlive_us)
         _await(settings, [part for part in parts if part.name in STORES], say)
-        prepare.everything(settings, say)
+        prepare.everything(settings, names, say)
         _await(settings, [part for part in parts if part.name not in STORES], say)
     except BaseException:
         if not running:

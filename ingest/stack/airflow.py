@@ -73,7 +73,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "CORE__DAGS_FOLDER": str(ROOT / "dags"),
         "CORE__EXECUTION_API_SERVER_URL": f"{url(settings)}/execution/",
-        "CORE__EXECUTOR": "LocalExecutor",
+        "CORE__EXECUTOR": "infra.local.executor.WarmExecutor",
         "CORE__FERNET_KEY": secret.make_once(settings, "airflow_fernet_key", secret.fernet_key()),
         "CORE__LOAD_EXAMPLES": "False",
         "CORE__PARALLELISM": "4",

@@ -1,6 +1,6 @@
 """What the running parts need before work can begin: directories, databases, topics, bucket. All idempotent."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import psycopg
 from psycopg import sql
@@ -29,14 +29,20 @@ def directories(settings: Settings) -> None:
     (run_dir(settings) / "kafka.properties").write_text(kafka_properties(settings))
 
 
-def everything(settings: Settings, say: Callable[[str], None]) -> None:
-    """Make databases, topics and bucket where they are missing, then let Airflow's components begin."""
-    for name in databases(settings):
-        say(f"postgres: made the database {name}")
-    made = create_topics(settings)
-    if made:
-        say(f"kafka: made the topics {', '.join(made)}")
-    S3Store(settings).create_bucket()
+def everything(settings: Settings, names: Iterable[str], say: Callable[[str], None]) -> None:
+    """Make databases, topics and bucket where they are missing, as far as these parts (here or elsewhere) go.
+
+    Then Airflow's components may begin.
+    """
+    if "postgres" in names:
+        for name in databases(settings):
+            say(f"postgres: made the database {name}")
+    if "kafka" in names:
+        made = create_topics(settings)
+        if made:
+            say(f"kafka: made the topics {', '.join(made)}")
+    if "store" in names:
+        S3Store(settings).create_bucket()
     (run_dir(settings) / "prepared").touch()
 
 
