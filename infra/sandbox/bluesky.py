@@ -23,6 +23,7 @@ _FILTERS = (
     "posts_and_author_threads",
     "posts_with_video",
 )
+_MEDIA = ("posts_with_media", "posts_with_video")
 _PIN_AGE = 45 * DAY
 _FEED_ROOM = 140
 """Items drawn for a page of at most 100: a repost can stand before posts that are drawn earlier."""
@@ -203,7 +204,7 @@ class Bluesky:
             if _passes(post, chosen):
                 items.append((post.published_at, post, False))
             at = post.published_at + 1800 + post.key % 1200  # of the repost that some posts occasion
-            if post.key % 9 == 0 and at < before - SAME and at <= now and not chosen.startswith("posts_with_"):
+            if post.key % 9 == 0 and at < before - SAME and at <= now and chosen not in _MEDIA:
                 other = self._reposted(account, post, now)
                 if other:
                     items.append((at, other, True))

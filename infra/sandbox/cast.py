@@ -222,8 +222,10 @@ class Codecs:
         """(kind, account's number, member's index) of an id, or None where it names nobody."""
         if platform == "youtube":
             value = from_base64url(text[2:], 16) if text.startswith("UC") and len(text) == 24 else None
-            return None if value is None else self.wide.decode(value >> 64)
+            found = None if value is None else self.wide.decode(value >> 64)
+            return found if found and self.channel_id(*found) == text else None
         if platform == "bluesky":
             value = from_base32(text[8:], DID_ALPHABET) if text.startswith("did:plc:") and len(text) == 32 else None
-            return None if value is None else self.wide.decode(value >> 56)
+            found = None if value is None else self.wide.decode(value >> 56)
+            return found if found and self.did(*found) == text else None
         return self.narrow.decode(int(text) - 10**17) if text.isascii() and text.isdigit() and len(text) < 20 else None

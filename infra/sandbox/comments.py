@@ -71,7 +71,8 @@ class Threads:
 
 def author(post: Post, number: int) -> int:
     """The member of the audience that began a thread."""
-    return mix(post.key ^ (number << 8)) % people.commenters(post.account)
+    place = mix(post.key ^ (number << 8)) % people.commenters(post.account)
+    return people.commenter(post.account, place)
 
 
 def _moments(post: Post, t: int, most: int) -> tuple[NDArray[np.int64], Floats]:

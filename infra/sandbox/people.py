@@ -25,7 +25,7 @@ _PROSE = (
     "Opinions are my own and change with the weather. "
 )
 _WORD_STARTS = [0, *(i + 1 for i, letter in enumerate(_PROSE) if letter == " " and i < 120)]
-_LOCAL = 0.4
+_LOCAL = 0.64
 """Of a Mastodon account's followers, the share that is on its own server."""
 REMOTE_SERVERS = ("pebble.example", "orchard.example", "signal.example", "drift.example", "willow.example")
 
@@ -68,15 +68,28 @@ def fake_flags(account: Account, members: NDArray[np.int64], t: float, fakes: fl
 
 
 def commenters(account: Account) -> int:
-    """How many of a YouTube channel's oldest members ever comment: its pool of commenters."""
+    """How many members of a YouTube channel's audience ever comment."""
     return max(200, int(account.first_followers * 0.03))
+
+
+def commenter(account: Account, place: int) -> int:
+    """The member at a place among the commenters, who are spread over all that followed by EPOCH."""
+    return place * (account.first_followers // commenters(account))
+
+
+def is_commenter(account: Account, member: int) -> bool:
+    """Whether this member ever comments."""
+    place, rest = divmod(member, account.first_followers // commenters(account))
+    return rest == 0 and place < commenters(account)
 
 
 @lru_cache(maxsize=4096)
 def _share(account: Account, hour: int, fakes: float) -> tuple[float, int]:
     t = hour * 3600.0
     members = (
-        np.arange(commenters(account)) if account.platform == "youtube" else audience(account, t, fakes).everyone()
+        np.arange(commenters(account)) * commenter(account, 1)
+        if account.platform == "youtube"
+        else audience(account, t, fakes).everyone()
     )
     return float(fake_flags(account, members, t, fakes).mean()) if len(members) else 0.0, len(members)
 

@@ -155,7 +155,7 @@ class YouTube:
                 codecs.channel_id(MEMBER, account.number, member.index), member, account.market, parts
             )
             for member in people.members(account, np.array(indices), t, self.world.fakes)
-            if member.index < people.commenters(account) and member.draw >= 0.01
+            if people.is_commenter(account, member.index) and member.draw >= 0.01
         ]
 
     def _playlist_items(self, request: Request) -> Answer:
