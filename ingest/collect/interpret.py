@@ -1,4 +1,4 @@
-"""One answer, read: classified, and parsed where it says something. Pure and total; the collector and `parse` share it."""
+"""One answer, read: classified, and parsed where it says something. Pure and total; collector and `parse` share it."""
 
 import hashlib
 import re
@@ -20,7 +20,7 @@ HIDDEN = "***"
 
 
 def interpret(
-    platform: Platform, call: Call, answer: Answer, at: datetime, run_id: str, key: MemberKey | None
+    platform: Platform, call: Call, answer: Answer, *, at: datetime, run_id: str, key: MemberKey | None
 ) -> tuple[Verdict, Reading]:
     """What the answer means and says. A reading that fails half-way says nothing: the answer is malformed."""
     verdict = platform.classify(call, answer, at)
@@ -39,6 +39,7 @@ def dead_letter(
     call: Call,
     answer: Answer,
     verdict: Verdict,
+    *,
     at: datetime,
     run_id: str,
     secrets: Iterable[str] = (),
@@ -50,13 +51,13 @@ def dead_letter(
     endpoint = call.endpoint.name if call.endpoint else call.path
     body = None if audience else scrub(answer.body[:BODY_LIMIT].decode("utf-8", "replace"), secrets)
     return DeadLetter(
-        event_id=event_id(DeadLetter, platform.NAME, (url, digest), endpoint, run_id),
+        event_id=event_id(DeadLetter, platform.name, (url, digest), endpoint, run_id),
         contract=CONTRACT,
-        platform=platform.NAME,  # type: ignore[arg-type]  # the registry's names are the contract's
+        platform=platform.name,  # type: ignore[arg-type]  # the registry's names are the contract's
         endpoint=endpoint,
         observed_at=instant(at),
         run_id=run_id,
-        collector=platform.COLLECTOR,
+        collector=platform.collector,
         reason=verdict.reason or "malformed",
         url=url,
         status=answer.status,
@@ -94,7 +95,7 @@ def _cut(body: str | None) -> str | None:
 
 
 def _keys(answer: Answer) -> list[str]:
-    """Names of the JSON keys of the document and of its rows, where they look like a format's and not like a person's."""
+    """Names of the JSON keys of the document and of its rows, where they look like a format's, not like a person's."""
     try:
         found = answer.document
     except Unreadable:

@@ -15,8 +15,6 @@ STEPS = (
     (timedelta(days=30), timedelta(days=1)),
     (HORIZON, timedelta(days=7)),
 )
-GONE_EVERY = timedelta(days=7)
-"""A post that is known to be gone is looked for now and then: some come back."""
 SLACK = timedelta(minutes=10)
 """A schedule's runs begin some minutes early or late; an hourly run must not find a post 59 minutes old and skip it."""
 
@@ -37,21 +35,20 @@ def interval(age: timedelta) -> timedelta | None:
     return next((every for until, every in STEPS if age < until), None)
 
 
-def is_due(published_at: datetime, last_seen_at: datetime | None, now: datetime, state: str = "visible") -> bool:
+def is_due(published_at: datetime, last_seen_at: datetime | None, now: datetime) -> bool:
     """Whether the post is to be read now. One that was never read is, as long as it is followed at all."""
     every = interval(now - published_at)
     if every is None:
         return False
-    if last_seen_at is None:
-        return True
-    if state == "gone":
-        every = max(every, GONE_EVERY)
-    return now - last_seen_at >= every - SLACK
+    return last_seen_at is None or now - last_seen_at >= every - SLACK
 
 
 def due(known: Iterable[Known], now: datetime) -> list[Known]:
-    """The known posts to be read now, in the order given."""
-    return [post for post in known if is_due(post.published_at, post.last_seen_at, now, post.state)]
+    """The known posts to be read now, in the order given.
+
+    One that is gone for certain is not looked for again; should it come back, its account's listing shows it.
+    """
+    return [post for post in known if post.state != "gone" and is_due(post.published_at, post.last_seen_at, now)]
 
 
 def list_back_to(known: Iterable[Known], now: datetime) -> datetime:

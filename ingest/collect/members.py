@@ -44,8 +44,10 @@ def configured(settings: Settings) -> MemberKey | None:
             return None
         except (OSError, UnicodeDecodeError) as error:
             raise Misconfigured(f"{path}: the member key cannot be read ({type(error).__name__})") from None
-    if len(text) < 16:
-        raise Misconfigured(f"{origin}: the member key is too short to be a secret; 16 characters at least, 64 are usual")
+    if len(text) < 8:
+        raise Misconfigured(
+            f"{origin}: the member key is too short to be a secret; at least 8 characters, 64 are usual"
+        )
     return MemberKey(text.encode())
 
 

@@ -22,15 +22,15 @@ class Observation:
         self._run_id = run_id
         self._key = key
         self._endpoint = call.endpoint.name if call.endpoint else ""
-        self._platform = platform.NAME
+        self._platform = platform.name
         self._common: dict[str, Any] = {
             "contract": CONTRACT,
-            "platform": platform.NAME,
+            "platform": platform.name,
             "observed_at": instant(at),
             "run_id": run_id,
             "endpoint": self._endpoint,
-            "collector": platform.COLLECTOR,
-            "authorisation": platform.AUTHORISATION,
+            "collector": platform.collector,
+            "authorisation": platform.authorisation,
         }
 
     def post(self, account_id: str | None, post_id: str, **fields: Any) -> None:
@@ -81,9 +81,7 @@ class Observation:
             same = normalised(written or "")
             fields["comment_fingerprint"] = self._key.digest(self._platform, "text", same) if same else None
         event = FollowerObserved(
-            event_id=self._id(
-                FollowerObserved, owner or UNKNOWN, member_id, relation, fields.get("comment_key") or ""
-            ),
+            event_id=self._id(FollowerObserved, owner or UNKNOWN, member_id, relation, fields.get("comment_key") or ""),
             account_id=owner or fallback_account,
             member_id=member_id,
             member_key_id=self._key.key_id,
@@ -99,5 +97,3 @@ class Observation:
 
     def _id(self, kind: Any, *subject: str) -> str:
         return event_id(kind, self._platform, subject, self._endpoint, self._run_id)
-
-

@@ -78,20 +78,47 @@ class Answer:
         return "html" in self.headers.get("content-type", "").lower() or self.body.lstrip()[:1] == b"<"
 
 
-def transient(answer: Answer) -> Verdict | None:
-    """The verdict that the status alone gives, on every platform: nothing came, or a fault on their side."""
+def settled(answer: Answer, *, ours: bool) -> Verdict | None:
+    """The verdict that is the same on every platform, on what is no error; None where the platform must look itself.
+
+    `ours` says whether the collector makes such calls: of others' successes nothing is read.
+    """
+    if answer.status == 304:
+        return OK
+    if not 100 <= answer.status < 400:
+        return None
+    if answer.status >= 300 or answer.status < 200:
+        return malformed(f"http_{answer.status}")
+    if not ours:
+        return OK
+    try:
+        return None if answer.document is not None else malformed("null")
+    except Unreadable as fault:
+        return malformed("html" if answer.is_html else str(fault))
+
+
+def by_status(answer: Answer, now: datetime, advice: str) -> Verdict:
+    """The verdict on an error that has not the platform's own form, by its status alone.
+
+    What is missing is never `gone` here: only the platform itself can say that, not a page of some proxy.
+    """
     if answer.status == 0:
         return Verdict(Outcome.UNAVAILABLE, answer.headers.get("fault", "no_answer"))
-    if answer.status in {408, 425} or answer.status >= 500 and answer.status not in {501, 505}:
-        return Verdict(Outcome.UNAVAILABLE, f"http_{answer.status}", retry_after(answer, None))
-    return None
+    reason = f"http_{answer.status}"
+    if answer.status in {408, 425} or (answer.status >= 500 and answer.status not in {501, 505}):
+        return Verdict(Outcome.UNAVAILABLE, reason, retry_after(answer, now))
+    if answer.status == 429:
+        return Verdict(Outcome.THROTTLED, reason, retry_after(answer, now))
+    if answer.status in {404, 410}:
+        return malformed("html" if answer.is_html else reason)
+    return Verdict(Outcome.REFUSED, reason, message=advice, of_credential=answer.status in {401, 403})
 
 
-def retry_after(answer: Answer, now: datetime | None) -> datetime | None:
+def retry_after(answer: Answer, now: datetime) -> datetime | None:
     """The moment that `Retry-After` names, in seconds from `now` or as an HTTP date; None without or unreadable."""
     text = answer.headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdigit() and len(text) <= 9:
-        return now + timedelta(seconds=int(text)) if now else None
+    if text.isascii() and text.isdigit() and len(text) <= 8:
+        return now + timedelta(seconds=int(text))
     try:
         moment = parsedate_to_datetime(text) if text else None
     except ValueError:
@@ -99,25 +126,25 @@ def retry_after(answer: Answer, now: datetime | None) -> datetime | None:
     return moment if moment is None or moment.tzinfo else None
 
 
-class Refused(DependencyFailed):
-    """Credentials, permission or configuration: a retry of the same cannot help. The message has the next step."""
-
-
-class _Later(DependencyFailed):
-    """A failure that time mends; `retry_at` is when, where that is known."""
+class PlatformFailed(DependencyFailed):
+    """A platform does not let us go on; the four ways of it follow. `retry_at` is when it will, where that is known."""
 
     def __init__(self, message: str, retry_at: datetime | None = None) -> None:
         super().__init__(message)
         self.retry_at = retry_at
 
 
-class Exhausted(_Later):
+class Refused(PlatformFailed):
+    """Credentials, permission or configuration: a retry of the same cannot help. The message has the next step."""
+
+
+class Exhausted(PlatformFailed):
     """The budget of a longer window is spent; `retry_at` is the reset."""
 
 
-class Throttled(_Later):
+class Throttled(PlatformFailed):
     """Too fast, and the moment to go on is further away than a task should wait."""
 
 
-class Unavailable(_Later):
+class Unavailable(PlatformFailed):
     """The platform does not answer, or only with faults of its own."""

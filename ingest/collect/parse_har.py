@@ -1,4 +1,4 @@
-"""What the pipeline makes of recorded answers (HAR 1.2 files): the collector's own classifier and parser, no network."""
+"""What the pipeline makes of recorded answers (HAR 1.2 files): collectors' own classifiers and parsers, no network."""
 
 import base64
 import binascii
@@ -19,11 +19,11 @@ from ingest.collect.platform import Call, Platform, recognise
 from ingest.collect.platforms import platform as registered
 from ingest.collect.values import moment
 from ingest.errors import Misconfigured
-from ingest.events import AccountObserved, DeadLetter, Event, FollowerObserved, PostObserved, instant
+from ingest.events import AccountObserved, FollowerObserved, Message, PostObserved, instant
 from ingest.publish import Publisher
 from ingest.settings import Settings
 
-TYPES = {PostObserved: "post", AccountObserved: "account", FollowerObserved: "follower"}
+TYPES: dict[type, str] = {PostObserved: "post", AccountObserved: "account", FollowerObserved: "follower"}
 
 
 def parse_files(
@@ -41,11 +41,11 @@ def parse_files(
     key = members.required(settings) if publish else members.configured(settings) or members.throwaway()
     if not publish:
         for path, number, entry in entries:
-            yield _line(chosen, path, number, entry, now, key)[0]
+            yield _line(chosen, path, number, entry, now=now, key=key)[0]
         return
     with Publisher(settings) as publisher:
         for path, number, entry in entries:
-            line, messages = _line(chosen, path, number, entry, now, key)
+            line, messages = _line(chosen, path, number, entry, now=now, key=key)
             publisher.publish(messages)
             yield line
 
@@ -63,7 +63,9 @@ def _entries(path: Path) -> list[dict[str, Any]]:
     log = har.get("log") if isinstance(har, dict) else None
     entries = log.get("entries") if isinstance(log, dict) else None
     if not isinstance(entries, list):
-        raise Misconfigured(f"{path}:1: JSON, but no HAR file: it has no log.entries. Record one with a browser or a proxy")
+        raise Misconfigured(
+            f"{path}:1: JSON, but no HAR file: it has no log.entries. Record one with a browser or a proxy"
+        )
     for number, entry in enumerate(entries):
         if fault := _fault(entry):
             raise Misconfigured(f"{path}: entry {number} is no recorded exchange: {fault}")
@@ -104,26 +106,26 @@ def _answer(entry: dict[str, Any]) -> Answer:
 
 
 def _line(
-    platform: Platform, path: Path, number: int, entry: dict[str, Any], now: datetime | None, key: MemberKey
-) -> tuple[dict[str, Any], list[Event | DeadLetter]]:
+    platform: Platform, path: Path, number: int, entry: dict[str, Any], *, now: datetime | None, key: MemberKey
+) -> tuple[dict[str, Any], list[Message]]:
     """What is printed of an entry, and what is published of it."""
     at = now or moment(entry.get("startedDateTime"))
     if at is None:
         raise Misconfigured(f"{path}: entry {number} has no startedDateTime with a time zone; say --now")
-    call: Call = recognise(platform.ENDPOINTS, entry["request"]["method"], entry["request"]["url"])
+    call: Call = recognise(platform.endpoints, entry["request"]["method"], entry["request"]["url"])
     answer = _answer(entry)
     digest = hashlib.sha256(json.dumps(entry, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
     run_id = f"parse/{digest}"
-    verdict, reading = interpret(platform, call, answer, at, run_id, key)
+    verdict, reading = interpret(platform, call, answer, at=at, run_id=run_id, key=key)
     ignored = verdict.outcome is Outcome.OK and call.endpoint is None
     endpoint = call.endpoint.name if call.endpoint else None
     follows = verdict.outcome is Outcome.OK and not ignored and platform.next_page(call, answer) is not None
-    published: list[Event | DeadLetter] = [*reading.posts, *reading.accounts]
+    published: list[Message] = [*reading.posts, *reading.accounts]
     unowned = {id(event) for event in reading.unowned}
     published += [member.seen for member in reading.members if id(member.seen) not in unowned]
     shown = [_shown(event) for event in [*published, *reading.unowned]]
     if verdict.outcome is Outcome.MALFORMED:
-        published = [dead_letter(platform, call, answer, verdict, at, run_id)]
+        published = [dead_letter(platform, call, answer, verdict, at=at, run_id=run_id)]
     line = {
         "file": str(path),
         "entry": number,
@@ -141,5 +143,3 @@ def _shown(event: Any) -> dict[str, Any]:
     fields = {"type": TYPES[type(event)], **msgspec.to_builtins(event)}
     fields["account_id"] = fields["account_id"] or None
     return fields
-
-

@@ -4,7 +4,7 @@ A platform is a module that satisfies `Platform`; `platforms/__init__.py` lists 
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -35,6 +35,11 @@ class Endpoint:
     """Its answers hold members of an audience: nothing of them is kept outside the events' features."""
     method: str = "GET"
 
+    def calls(self, base: str, name: str, subjects: Sequence[str], *, separator: str = "") -> "list[Call]":
+        """Calls that ask for subjects in batches: the parameter sent again and again, or once with a separator."""
+        batches = [subjects[at : at + self.batch] for at in range(0, len(subjects), self.batch)]
+        return [self.call(base, {name: separator.join(batch) if separator else batch}) for batch in batches]
+
     @cached_property
     def pattern(self) -> re.Pattern[str]:
         """What the path of such a call looks like."""
@@ -51,7 +56,7 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Call:
-    """One request, or one that somebody recorded: then `endpoint` is None where the collector never makes such a call."""
+    """One request, made or recorded; `endpoint` is None where it is one that the collector never makes."""
 
     endpoint: Endpoint | None
     url: str = field(repr=False)
@@ -204,56 +209,48 @@ class Observer(Protocol):
         """The moment of the answer."""
 
 
-class Platform(Protocol):
-    """The whole of what the collector needs to know of a platform."""
+@dataclass(frozen=True, kw_only=True)
+class Platform:
+    """The whole of what the collector knows of a platform: data, and pure functions. What is optional has a default."""
 
-    NAME: str
-    COLLECTOR: str
+    name: str
+    collector: str
     """Platform and version of its parser."""
-    AUTHORISATION: Literal["public", "app", "consent"]
-    ENDPOINTS: tuple[Endpoint, ...]
-    PACE: Pace
-    AUDIENCE_POSTS: int
+    authorisation: Literal["public", "app", "consent"]
+    endpoints: tuple[Endpoint, ...]
+    """In the order in which a recorded request is recognised."""
+    pace: Pace
+
+    normalise: Callable[[str], str | None]
+    """A watch list's account as `Account.names` has it; None when it cannot be one of this platform."""
+    resolve: Callable[[Sequence[str]], list[Call]]
+    """Calls that find the profiles of accounts, given normalised."""
+    listing: Callable[[Account], Call]
+    """The first page of an account's posts, newest first."""
+    lookup: Callable[[Sequence[str]], list[Call]]
+    """Calls that look up posts by id."""
+    audience: Callable[[Account, Sequence[str]], list[Call]]
+    """The first page of each list that an audience is sampled from: the account's, or those of its posts."""
+
+    classify: Callable[[Call, Answer, datetime], Verdict]
+    """What an answer means at a moment. Total: never raises."""
+    parse: Callable[[Call, Answer, Observer], None]
+    """Tell the observer what an `ok` or `gone` answer says. Raises Unreadable for a shape it does not know."""
+    next_page: Callable[[Call, Answer], Call | None]
+    """The call for the page after this one; None at the end."""
+
+    authorise: Callable[[Settings], dict[str, str]] = lambda _: {}
+    """Headers that carry the credential. Raises Refused when it is missing."""
+    daily_units: Callable[[Settings], int | None] = lambda _: None
+    """The budget of a day, in units; None where there is none."""
+    audience_posts: int = 0
     """How many recent posts an audience is sampled from; 0 where accounts list their followers."""
-
-    def daily_units(self, settings: Settings) -> int | None:
-        """The budget of a day, in units; None where there is none."""
-
-    def authorise(self, settings: Settings) -> dict[str, str]:
-        """Headers that carry the credential; empty where none is needed. Raises Refused when it is missing."""
-
-    def normalise(self, account: str) -> str | None:
-        """A watch list's account as `Account.names` has it; None when it cannot be one of this platform."""
-
-    def resolve(self, accounts: Sequence[str]) -> list[Call]:
-        """Calls that find the profiles of accounts, given as the watch list has them or by id."""
-
-    def listing(self, account: Account) -> Call:
-        """The first page of an account's posts, newest first."""
-
-    def lookup(self, posts: Mapping[str, str]) -> list[Call]:
-        """Calls that look up posts, given as account_id by post_id."""
-
-    def audience(self, account: Account, posts: Sequence[str]) -> list[Call]:
-        """The first page of each list that an audience is sampled from."""
-
-    def profiles(self, members: Sequence[str]) -> list[Call]:
-        """Calls that look up members' profiles, where lists give no counts; else none."""
-
-    def instead(self, call: Call, verdict: Verdict) -> list[Call]:
-        """Calls that replace one which this server does not know; none where there is no other way."""
-
-    def classify(self, call: Call, answer: Answer, now: datetime) -> Verdict:
-        """What the answer means. Total: never raises."""
-
-    def parse(self, call: Call, answer: Answer, observe: Observer) -> None:
-        """Tell the observer what an `ok` or `gone` answer says. Raises Unreadable for a shape it does not know."""
-
-    def next_page(self, call: Call, answer: Answer) -> Call | None:
-        """The call for the page after this one; None at the end."""
-
-    def rate(self, answer: Answer) -> Rate | None:
-        """What the answer's rate headers say, if anything."""
+    profiles: Callable[[Sequence[str]], list[Call]] = lambda _: []
+    """Calls that look up members' profiles, where lists give no counts."""
+    instead: Callable[[Call, Verdict], list[Call]] = lambda _, __: []
+    """Calls that replace one which failed: other ways to the same."""
+    rate: Callable[[Answer], Rate | None] = lambda _: None
+    """What the answer's rate headers say, if anything."""
 
 
 def recognise(endpoints: Iterable[Endpoint], method: str, url: str) -> Call:

@@ -120,8 +120,8 @@ class Ledger:
         """The failure that says so."""
         reset = next_reset(at)
         return Exhausted(
-            f"the {self._limit} units of {window(at)} (Pacific) are spent or reserved; they begin anew at {instant(reset)}. "
-            "Nothing to do but wait, raise the platform's quota and ASSAY_YOUTUBE_DAILY_UNITS, or watch fewer accounts",
+            f"the {self._limit} units of {window(at)} (Pacific) are spent or reserved, until {instant(reset)}. "
+            "Wait until then, raise the platform's quota and ASSAY_YOUTUBE_DAILY_UNITS, or watch fewer accounts",
             reset,
         )
 
@@ -149,5 +149,7 @@ def _reserved(key: str, body: bytes) -> int:
     except (ValueError, KeyError, TypeError):
         raise Misconfigured(f"{key} is no quota ledger. Look at it, and delete it if nobody knows better") from None
     if not isinstance(reserved, int) or reserved < 0:
-        raise Misconfigured(f"{key}: reserved is {reserved!r}, no number of units. Look at it, and delete it if nobody knows better")
+        raise Misconfigured(
+            f"{key}: reserved is {reserved!r}, no number of units. Look at it, and delete it if nobody knows better"
+        )
     return reserved

@@ -25,10 +25,11 @@ RAW_LIMIT = 400_000
 DURATION = re.compile(
     r"P(?:(\d{1,6})W)?(?:(\d{1,6})D)?(?:T(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:(\d{1,12}(?:\.\d{1,9})?)S)?)?", re.ASCII
 )
+HASHES = "#\uff03"
 UNITS = (604_800, 86_400, 3_600, 60, 1)
 
 
-class Unreadable(Exception):  # noqa: N818
+class Unreadable(Exception):
     """An answer that has not the shape its collector understands; the text is the reason, without any of its values."""
 
 
@@ -59,6 +60,11 @@ def mapping(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Unreadable("no_object")
     return value
+
+
+def lenient(value: Any) -> dict[str, Any]:
+    """An object of decoration: empty when it is anything else."""
+    return value if isinstance(value, dict) else {}
 
 
 def rows(value: Any) -> list[dict[str, Any]]:
@@ -149,13 +155,13 @@ def digit_share(handle: Any) -> float | None:
 
 def tags(names: Iterable[Any]) -> list[str]:
     """Hashtags in lower case, without `#`, each once, in order."""
-    clean = (name.lstrip("#＃").lower() for name in names if isinstance(name, str))
+    clean = (name.lstrip(HASHES).lower() for name in names if isinstance(name, str))
     return list(dict.fromkeys(name for name in clean if name))
 
 
 def tags_in(written: str | None) -> list[str]:
     """The hashtags of a plain text, where the platform does not name them itself. A number alone is none."""
-    found: list[str] = re.findall(r"(?<![\w&/])[#＃](\w+)", written or "")
+    found: list[str] = re.findall(rf"(?<![\w&/])[{HASHES}](\w+)", written or "")
     return tags(name for name in found if not name.isdigit())
 
 

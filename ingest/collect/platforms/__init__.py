@@ -5,9 +5,9 @@ from ingest.collect.platforms import bluesky, mastodon, youtube
 from ingest.errors import Misconfigured
 
 REGISTRY: dict[str, Platform] = {
-    "bluesky": bluesky,
-    "mastodon": mastodon,
-    "youtube": youtube,
+    "bluesky": bluesky.PLATFORM,
+    "mastodon": mastodon.PLATFORM,
+    "youtube": youtube.PLATFORM,
 }
 
 

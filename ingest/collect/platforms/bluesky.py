@@ -4,35 +4,38 @@ Everything is keyed on the DID; handles are domain names and change. Followers c
 are looked up in batches.
 """
 
+import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from ingest.collect import values
-from ingest.collect.outcome import OK, Answer, Outcome, Verdict, malformed, retry_after, transient
-from ingest.collect.platform import Account, Call, Endpoint, Listed, Observer, Pace, Rate
-from ingest.collect.values import Unreadable, count, identifier, items, mapping, moment, text, when
-from ingest.settings import Settings
+from ingest.collect.outcome import OK, Answer, Outcome, Verdict, by_status, malformed, retry_after, settled
+from ingest.collect.platform import Account, Call, Endpoint, Listed, Observer, Pace, Platform, Rate
+from ingest.collect.values import count, identifier, items, lenient, mapping, moment, text, when
 
-NAME = "bluesky"
-COLLECTOR = "bluesky/1"
-AUTHORISATION = "public"
-PACE = Pace(calls=3000, seconds=300, at_once=8)
-AUDIENCE_POSTS = 0
 BASE = "https://public.api.bsky.app"
 DAY = 86_400
 
-PROFILE = Endpoint("app.bsky.actor.getProfile", "/xrpc/app.bsky.actor.getProfile")
-PROFILES = Endpoint("app.bsky.actor.getProfiles", "/xrpc/app.bsky.actor.getProfiles", batch=25)
-FEED = Endpoint("app.bsky.feed.getAuthorFeed", "/xrpc/app.bsky.feed.getAuthorFeed", {"limit": "100", "filter": "posts_with_replies"})
-POSTS = Endpoint("app.bsky.feed.getPosts", "/xrpc/app.bsky.feed.getPosts", batch=25)
-FOLLOWERS = Endpoint("app.bsky.graph.getFollowers", "/xrpc/app.bsky.graph.getFollowers", {"limit": "100"}, audience=True)
-# Followers' profiles, asked by the same path: recordings of it are read as PROFILES, which stands first.
-MEMBERS = Endpoint("members", "/xrpc/app.bsky.actor.getProfiles", batch=25, audience=True)
-ENDPOINTS = (PROFILE, PROFILES, FEED, POSTS, FOLLOWERS, MEMBERS)
 
-NOT_THERE = {
+def method(name: str) -> str:
+    """The path of an XRPC method."""
+    return f"/xrpc/{name}"
+
+
+PROFILE = Endpoint("app.bsky.actor.getProfile", method("app.bsky.actor.getProfile"))
+PROFILES = Endpoint("app.bsky.actor.getProfiles", method("app.bsky.actor.getProfiles"), batch=25)
+FEED = Endpoint("app.bsky.feed.getAuthorFeed", method("app.bsky.feed.getAuthorFeed"), {"limit": "100"})
+POSTS = Endpoint("app.bsky.feed.getPosts", method("app.bsky.feed.getPosts"), batch=25)
+FOLLOWERS = Endpoint(
+    "app.bsky.graph.getFollowers", method("app.bsky.graph.getFollowers"), {"limit": "100"}, audience=True
+)
+# Followers' profiles, asked by the path of PROFILES: as that comes first, recordings are read as profiles.
+MEMBERS = Endpoint("members", PROFILES.path, batch=25, audience=True)
+
+NOT_FOUND = ("NotFound", "RecordNotFound", "RepoNotFound", "HandleNotFound", "ActorNotFound", "AccountNotFound")
+NOT_THERE = dict.fromkeys(NOT_FOUND, "not_found") | {
     "AccountTakedown": "suspended",
     "AccountDeactivated": "deactivated",
     "RepoTakendown": "suspended",
@@ -40,38 +43,33 @@ NOT_THERE = {
     "RepoDeactivated": "deactivated",
     "BlockedActor": "blocked",
     "BlockedByActor": "blocked",
-} | dict.fromkeys(("NotFound", "RecordNotFound", "RepoNotFound", "HandleNotFound", "ActorNotFound", "AccountNotFound"), "not_found")  # fmt: skip
+}
+NOT_THERE_IN_WORDS = re.compile(
+    r"not found|could not (find|locate)|unable to resolve|suspended|deactivated", re.IGNORECASE
+)
 THEIR_FAULT = {"UpstreamFailure", "UpstreamTimeout", "InternalServerError", "NotEnoughResources", "ServiceUnavailable"}
-OF_TOKEN = {"ExpiredToken", "InvalidToken", "AuthMissing", "AuthenticationRequired", "BadJwt", "BadJwtSignature", "BadJwtAudience"}
-
-
-def daily_units(settings: Settings) -> int | None:
-    return None
-
-
-def authorise(settings: Settings) -> dict[str, str]:
-    return {}
+OF_TOKEN = {"ExpiredToken", "InvalidToken", "AuthMissing", "AuthenticationRequired", "BadJwt", "BadJwtSignature"}
+ADVICE = "Check the accounts of the watch list: handles are domain names, ids begin with did:."
 
 
 def normalise(account: str) -> str | None:
     """A DID as it is, a handle in lower case without @."""
-    if re.fullmatch(r"did:[a-z]+:[\w.:%\-]+", account):
+    if re.fullmatch(r"did:[a-z]+:[\w.:%\-]+", account, re.ASCII):
         return account
     handle = account.removeprefix("@").lower()
     return handle if re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", handle) else None
 
 
 def resolve(accounts: Sequence[str]) -> list[Call]:
-    return [PROFILES.call(BASE, {"actors": accounts[at : at + 25]}) for at in range(0, len(accounts), 25)]
+    return PROFILES.calls(BASE, "actors", accounts)
 
 
 def listing(account: Account) -> Call:
     return FEED.call(BASE, {"actor": account.account_id}, account_id=account.account_id)
 
 
-def lookup(posts: Mapping[str, str]) -> list[Call]:
-    uris = list(posts)
-    return [POSTS.call(BASE, {"uris": uris[at : at + 25]}) for at in range(0, len(uris), 25)]
+def lookup(posts: Sequence[str]) -> list[Call]:
+    return POSTS.calls(BASE, "uris", posts)
 
 
 def audience(account: Account, posts: Sequence[str]) -> list[Call]:
@@ -79,11 +77,12 @@ def audience(account: Account, posts: Sequence[str]) -> list[Call]:
 
 
 def profiles(members: Sequence[str]) -> list[Call]:
-    return [MEMBERS.call(BASE, {"actors": members[at : at + 25]}) for at in range(0, len(members), 25)]
+    return MEMBERS.calls(BASE, "actors", members)
 
 
-def instead(call: Call, verdict: Verdict) -> list[Call]:
-    return []
+def next_page(call: Call, answer: Answer) -> Call | None:
+    cursor = answer.fields.get("cursor")
+    return call.with_params(cursor=cursor) if isinstance(cursor, str) and cursor else None
 
 
 def rate(answer: Answer) -> Rate | None:
@@ -97,43 +96,38 @@ def rate(answer: Answer) -> Rate | None:
 
 def classify(call: Call, answer: Answer, now: datetime) -> Verdict:
     """By the XRPC error's name, with the message where the name is only InvalidRequest."""
-    if answer.status == 304 or (call.endpoint is None and 200 <= answer.status < 300):
-        return OK
+    if verdict := settled(answer, ours=call.endpoint is not None):
+        return verdict
     if 200 <= answer.status < 300:
-        try:
-            found = answer.document
-        except Unreadable as fault:
-            return malformed("html" if answer.is_html else str(fault))
-        return OK if isinstance(found, dict) and "error" not in found else malformed("unknown_shape")
-    if 0 < answer.status < 400:
-        return malformed(f"http_{answer.status}")
+        return (
+            OK if isinstance(answer.document, dict) and "error" not in answer.document else malformed("unknown_shape")
+        )
+    return _classify_error(call, answer, now)
+
+
+def _classify_error(call: Call, answer: Answer, now: datetime) -> Verdict:
     name, message = text(answer.fields.get("error")), text(answer.fields.get("message")) or ""
     if answer.status == 429 or name == "RateLimitExceeded":
         return _too_fast(answer, name, now)
-    if name in THEIR_FAULT or (verdict := transient(answer)):
-        return Verdict(Outcome.UNAVAILABLE, name, retry_after(answer, now)) if name else verdict or malformed("")
-    if name is None and answer.status in {404, 410} and call.endpoint is not None:
-        return malformed("html" if answer.is_html else f"http_{answer.status}")
-    ours = call.path.startswith("/xrpc/com.atproto.server.") or answer.status in {401, 403}
-    if not ours and (name in NOT_THERE or (name == "InvalidRequest" and _says_not_there(message))):
+    if name in THEIR_FAULT:
+        return Verdict(Outcome.UNAVAILABLE, name, retry_after(answer, now))
+    by_code = by_status(answer, now, ADVICE)
+    if name is None or by_code.outcome is Outcome.UNAVAILABLE:
+        return dataclasses.replace(by_code, reason=name or by_code.reason)
+    of_us = answer.status in {401, 403} or call.path.startswith(method("com.atproto.server."))
+    if not of_us and (name in NOT_THERE or (name == "InvalidRequest" and NOT_THERE_IN_WORDS.search(message))):
         return Verdict(Outcome.GONE, name)
-    return Verdict(
-        Outcome.REFUSED,
-        name or f"http_{answer.status}",
-        message=f"{message} Check the accounts of the watch list: handles are domain names, ids begin with did:.".strip(),
-        of_credential=ours or name in OF_TOKEN,
-    )
-
-
-def _says_not_there(message: str) -> bool:
-    return bool(re.search(r"not found|could not (find|locate)|unable to resolve|suspended|deactivated", message, re.IGNORECASE))
+    of_credential = of_us or name in OF_TOKEN
+    return Verdict(Outcome.REFUSED, name, message=f"{message}. {ADVICE}", of_credential=of_credential)
 
 
 def _too_fast(answer: Answer, name: str | None, now: datetime) -> Verdict:
     """A window of a day or more is a budget; a shorter one only asks for patience."""
     limits = rate(answer)
     until = retry_after(answer, now) or (limits.reset if limits else None)
-    windows = [int(seconds) for seconds in re.findall(r";\s*w=([0-9]{1,9})", answer.headers.get("ratelimit-policy", ""))]
+    windows = [
+        int(seconds) for seconds in re.findall(r";\s*w=([0-9]{1,9})", answer.headers.get("ratelimit-policy", ""))
+    ]
     outcome = Outcome.EXHAUSTED if min(windows, default=0) >= DAY else Outcome.THROTTLED
     return Verdict(outcome, name or "http_429", until, "Bluesky asks for fewer calls")
 
@@ -143,34 +137,34 @@ def parse(call: Call, answer: Answer, observe: Observer) -> None:
         return
     if not 200 <= answer.status < 300:
         _parse_gone(call, answer, observe)
-        return
-    found = answer.document
-    if call.endpoint == PROFILE:
-        _parse_profile(found, observe)
-    elif call.endpoint == PROFILES:
-        profiles = values.rows(found.get("profiles"))
-        for profile in profiles:
-            _parse_profile(profile, observe)
-        seen = {profile.get("did") for profile in profiles}
-        for actor in call.params.get("actors", []):
-            if actor.startswith("did:") and actor not in seen:
-                observe.account(actor, state="gone", state_reason="not_found")
-    elif call.endpoint == MEMBERS:
-        for profile in values.rows(found.get("profiles")):
-            observe.reading.profiles[identifier(profile.get("did"))] = _features(profile)
+    elif call.endpoint == PROFILE:
+        _parse_profile(answer.document, observe)
     elif call.endpoint == FEED:
-        _parse_feed(call, values.rows(found.get("feed")), observe)
-    elif call.endpoint == POSTS:
-        _parse_posts(call, values.rows(found.get("posts")), observe)
+        _parse_feed(call, values.rows(answer.document.get("feed")), observe)
+    elif call.endpoint == FOLLOWERS:
+        subject = text(lenient(answer.document.get("subject")).get("did")) or _did(call.param("actor"))
+        for follower in values.rows(answer.document.get("followers")):
+            observe.member(subject, identifier(follower.get("did")), relation="follower", **_features(follower))
     else:
-        subject = mapping(found.get("subject")).get("did")
-        for follower in values.rows(found.get("followers")):
-            observe.member(text(subject) or _did(call.param("actor")), identifier(follower.get("did")), relation="follower", **_features(follower))
+        _parse_batch(call, values.rows(answer.document.get("posts" if call.endpoint == POSTS else "profiles")), observe)
 
 
-def next_page(call: Call, answer: Answer) -> Call | None:
-    cursor = answer.fields.get("cursor")
-    return call.with_params(cursor=cursor) if isinstance(cursor, str) and cursor else None
+def _parse_batch(call: Call, found: list[dict[str, Any]], observe: Observer) -> None:
+    """What a look-up of several found; what it was asked for and left out is gone."""
+    for row in found:
+        if call.endpoint == POSTS:
+            _parse_post(row, observe)
+        elif call.endpoint == PROFILES:
+            _parse_profile(row, observe)
+        else:
+            observe.reading.profiles[identifier(row.get("did"))] = _features(row)
+    seen = {row.get("uri" if call.endpoint == POSTS else "did") for row in found}
+    for uri in dict.fromkeys(call.params.get("uris", [])):
+        if uri not in seen and _did(_author(uri)):
+            observe.post(_author(uri), uri, state="gone", state_reason="not_found")
+    for actor in dict.fromkeys(call.params.get("actors", [])):
+        if actor not in seen and _did(actor) and call.endpoint == PROFILES:
+            observe.account(actor, state="gone", state_reason="not_found")
 
 
 def _did(actor: str) -> str | None:
@@ -178,7 +172,7 @@ def _did(actor: str) -> str | None:
 
 
 def _parse_gone(call: Call, answer: Answer, observe: Observer) -> None:
-    reason = NOT_THERE.get(answer.fields.get("error", ""), "not_found")
+    reason = NOT_THERE.get(text(answer.fields.get("error")) or "", "not_found")
     state = "hidden" if reason == "blocked" else "gone"
     if call.endpoint == POSTS:
         for uri in call.params.get("uris", []):
@@ -211,7 +205,7 @@ def _parse_profile(profile: dict[str, Any], observe: Observer) -> None:
         posts=count(profile.get("postsCount")),
         is_verified=_is_verified(profile),
         has_picture=bool(profile.get("avatar")),
-        definition=COLLECTOR,
+        definition="bluesky-1",
         raw=values.raw(profile),
     )
     names = frozenset({did, handle.lower()} if handle else {did})
@@ -243,23 +237,23 @@ def _features(profile: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parse_feed(call: Call, feed: list[dict[str, Any]], observe: Observer) -> None:
-    """The account's own posts: not what it reposted (itself included), nor what a feed mixes in from others."""
+    """The account's own posts: not what it reposted (its own included), nor what a feed mixes in from others."""
     actor = call.param("actor").removeprefix("@")
     own = [mapping(row.get("post")) for row in feed if not row.get("reason")]
-    authors = {identifier(mapping(post.get("author")).get("did")) for post in own}
-    if actor.startswith("did:"):
-        authors &= {actor}
-    else:
-        named = {
-            mapping(post.get("author"))["did"] for post in own if str(mapping(post.get("author")).get("handle")).lower() == actor.lower()
-        }
-        authors = named or (authors if len(authors) == 1 else set())  # a handle that changed since names nobody
+    authors = {identifier(_author_of(post).get("did")): text(_author_of(post).get("handle")) for post in own}
+    named = {did for did, handle in authors.items() if did == actor or (handle or "").lower() == actor.lower()}
+    if not named and not _did(actor) and len(authors) == 1:
+        named = set(authors)  # asked by a handle that its account has changed since
     for post in own:
-        if mapping(post.get("author")).get("did") in authors:
-            published = _post(post, observe)
-            observe.reading.listed.append(Listed(identifier(post.get("uri")), published))
+        if _author_of(post)["did"] in named:
+            _parse_post(post, observe)
+            observe.reading.listed.append(Listed(identifier(post.get("uri")), _published(post)))
     positions = [_position(row) for row in feed]
     observe.reading.reached = min((position for position in positions if position), default=None)
+
+
+def _author_of(post: dict[str, Any]) -> dict[str, Any]:
+    return mapping(post.get("author"))
 
 
 def _position(row: dict[str, Any]) -> datetime | None:
@@ -270,55 +264,45 @@ def _position(row: dict[str, Any]) -> datetime | None:
     return moment(reason.get("indexedAt")) if reason else _published(post)
 
 
-def _parse_posts(call: Call, posts: list[dict[str, Any]], observe: Observer) -> None:
-    for post in posts:
-        _post(post, observe)
-    seen = {post.get("uri") for post in posts}
-    for uri in dict.fromkeys(call.params.get("uris", [])):
-        if uri not in seen and _did(_author(uri)):
-            observe.post(_author(uri), uri, state="gone", state_reason="not_found")
-
-
 def _published(post: dict[str, Any]) -> datetime | None:
     """The earlier of the author's claim and of when the AppView first saw it."""
     moments = (moment(mapping(post.get("record")).get("createdAt")), moment(post.get("indexedAt")))
     return min((known for known in moments if known), default=None)
 
 
-def _post(post: dict[str, Any], observe: Observer) -> datetime | None:
-    uri, author = identifier(post.get("uri")), identifier(mapping(post.get("author")).get("did"))
-    record, published = mapping(post.get("record")), _published(post)
-    written = text(record.get("text"))
+def _parse_post(post: dict[str, Any], observe: Observer) -> None:
+    uri, author, record = (
+        identifier(post.get("uri")),
+        identifier(_author_of(post).get("did")),
+        mapping(post.get("record")),
+    )
+    written, embed, languages = text(record.get("text")), lenient(record.get("embed")), record.get("langs")
+    media = lenient(embed.get("media")) or embed
     features = [feature for facet in items(record.get("facets")) for feature in items(facet.get("features"))]
-    own_tags = record.get("tags") if isinstance(record.get("tags"), list) else []
-    tags = values.tags([feature.get("tag") for feature in features] + own_tags)
-    languages = record.get("langs")
-    embed = record.get("embed") if isinstance(record.get("embed"), dict) else {}
-    media = embed.get("media") if isinstance(embed.get("media"), dict) else embed
-    external = media.get("external") if isinstance(media.get("external"), dict) else {}
-    links = [feature.get("uri") for feature in features] + [external.get("uri")]
+    own_tags = record.get("tags")
+    tags = values.tags([*(f.get("tag") for f in features), *(own_tags if isinstance(own_tags, list) else [])])
+    links = [*(feature.get("uri") for feature in features), lenient(media.get("external")).get("uri")]
     observe.post(
         author,
         uri,
         state="visible",
-        published_at=when(published),
+        published_at=when(_published(post)),
         url=f"https://bsky.app/profile/{author}/post/{uri.rpartition('/')[2]}",
         format=_format(media),
         relation="reply" if record.get("reply") else "quote" if _is_quote(embed) else "original",
         text=written,
         language=text(languages[0]) if isinstance(languages, list) and languages else None,
         hashtags=tags or values.tags_in(written),
-        mentions=list(dict.fromkeys(feature["did"] for feature in features if isinstance(feature.get("did"), str))),
+        mentions=list(dict.fromkeys(did for feature in features if (did := text(feature.get("did"))))),
         links=list(dict.fromkeys(link for link in links if isinstance(link, str) and link)),
         likes=count(post.get("likeCount")),
         comments=count(post.get("replyCount")),
         shares=count(post.get("repostCount")),
         saves=count(post.get("bookmarkCount")),
         quotes=count(post.get("quoteCount")),
-        definition=COLLECTOR,
+        definition="bluesky-1",
         raw=values.raw(post),
     )
-    return published
 
 
 def _format(media: dict[str, Any]) -> str:
@@ -330,6 +314,24 @@ def _format(media: dict[str, Any]) -> str:
 
 def _is_quote(embed: dict[str, Any]) -> bool:
     """Whether a post is embedded; lists, feeds and starter packs are embedded likewise and are no quotes."""
-    record = embed.get("record") if isinstance(embed.get("record"), dict) else {}
-    inner = record.get("record") if isinstance(record.get("record"), dict) else record
-    return "/app.bsky.feed.post/" in str(inner.get("uri", ""))
+    record = lenient(embed.get("record"))
+    return "/app.bsky.feed.post/" in str((lenient(record.get("record")) or record).get("uri", ""))
+
+
+PLATFORM = Platform(
+    name="bluesky",
+    collector="bluesky/1",
+    authorisation="public",
+    endpoints=(PROFILE, PROFILES, FEED, POSTS, FOLLOWERS, MEMBERS),
+    pace=Pace(calls=3000, seconds=300, at_once=8),
+    normalise=normalise,
+    resolve=resolve,
+    listing=listing,
+    lookup=lookup,
+    audience=audience,
+    profiles=profiles,
+    classify=classify,
+    parse=parse,
+    next_page=next_page,
+    rate=rate,
+)

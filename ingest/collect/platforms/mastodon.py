@@ -4,45 +4,37 @@ Ids are per server, so a post is `<status id>@<host>` and an account `user@host`
 knows. Followers' pages go by cursors of their own that stand only in the `Link` header.
 """
 
+import dataclasses
+import html
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from ingest.collect import values
-from ingest.collect.outcome import OK, Answer, Outcome, Verdict, malformed, retry_after, transient
-from ingest.collect.platform import Account, Call, Endpoint, Listed, Observer, Pace, Rate
-from ingest.collect.values import Unreadable, count, flag, identifier, items, mapping, moment, text, when
-from ingest.settings import Settings
-
-NAME = "mastodon"
-COLLECTOR = "mastodon/1"
-AUTHORISATION = "public"
-PACE = Pace(calls=300, seconds=300, at_once=4)
-AUDIENCE_POSTS = 0
+from ingest.collect.outcome import OK, Answer, Outcome, Verdict, by_status, malformed, settled
+from ingest.collect.platform import Account, Call, Endpoint, Listed, Observer, Pace, Platform, Rate
+from ingest.collect.values import count, flag, identifier, items, lenient, mapping, moment, text, when
 
 LOOKUP = Endpoint("accounts/lookup", "/api/v1/accounts/lookup")
 ACCOUNTS = Endpoint("accounts", "/api/v1/accounts", batch=40)
 ACCOUNT = Endpoint("accounts/:id", "/api/v1/accounts/{id}")
-STATUSES = Endpoint("accounts/:id/statuses", "/api/v1/accounts/{id}/statuses", {"limit": "40", "exclude_reblogs": "true"})
+STATUSES = Endpoint(
+    "accounts/:id/statuses", "/api/v1/accounts/{id}/statuses", {"limit": "40", "exclude_reblogs": "true"}
+)
 FOLLOWERS = Endpoint("accounts/:id/followers", "/api/v1/accounts/{id}/followers", {"limit": "80"}, audience=True)
 POSTS = Endpoint("statuses", "/api/v1/statuses", batch=20)
 POST = Endpoint("statuses/:id", "/api/v1/statuses/{id}")
-ENDPOINTS = (LOOKUP, ACCOUNTS, ACCOUNT, STATUSES, FOLLOWERS, POSTS, POST)
+WEBFINGER = Endpoint("webfinger", "/.well-known/webfinger")
 NOT_IDS = {"verify_credentials", "update_credentials", "relationships", "search", "familiar_followers", "lookup"}
-ONE = (LOOKUP, ACCOUNT, POST)
+"""Methods of Mastodon that stand where an id would."""
 LISTS = (STATUSES, FOLLOWERS, POSTS, ACCOUNTS)
 
-DEFAULT_PICTURES = re.compile(r"missing\.(png|svg)|/avi\.png|default[_-]?avatar|/avatars?/default|identicon", re.IGNORECASE)
-
-
-def daily_units(settings: Settings) -> int | None:
-    return None
-
-
-def authorise(settings: Settings) -> dict[str, str]:
-    return {}
+DEFAULT_PICTURE = re.compile(
+    r"missing\.(png|svg)|/avi\.png|default[_-]?avatar|/avatars?/default|identicon", re.IGNORECASE
+)
+TAG_LINK = re.compile(r'<a [^>]*class="[^"]*\b(mention|hashtag)\b[^>]*>')
 
 
 def normalise(account: str) -> str | None:
@@ -52,40 +44,60 @@ def normalise(account: str) -> str | None:
 
 
 def resolve(accounts: Sequence[str]) -> list[Call]:
-    calls = []
-    for account in accounts:
-        user, _, host = account.partition("@")
-        calls.append(LOOKUP.call(f"https://{host}", {"acct": user}, account_id=account))
-    return calls
+    apart = [(account, *account.split("@", 1)) for account in accounts]
+    return [LOOKUP.call(f"https://{host}", {"acct": user}, account_id=account) for account, user, host in apart]
 
 
 def listing(account: Account) -> Call:
     return STATUSES.call(account.base, account_id=account.account_id, id=account.listing or "")
 
 
-def lookup(posts: Mapping[str, str]) -> list[Call]:
+def lookup(posts: Sequence[str]) -> list[Call]:
     by_host: dict[str, list[str]] = {}
     for post in posts:
-        status, _, host = post.partition("@")
+        status, _, host = post.rpartition("@")
         by_host.setdefault(host, []).append(status)
-    return [
-        POSTS.call(f"https://{host}", {"id[]": ids[at : at + 20]}) for host, ids in by_host.items() for at in range(0, len(ids), 20)
-    ]
+    return [call for host, ids in by_host.items() for call in POSTS.calls(f"https://{host}", "id[]", ids)]
 
 
 def audience(account: Account, posts: Sequence[str]) -> list[Call]:
     return [FOLLOWERS.call(account.base, account_id=account.account_id, id=account.listing or "")]
 
 
-def profiles(members: Sequence[str]) -> list[Call]:
+def instead(call: Call, verdict: Verdict) -> list[Call]:
+    """Two things that servers do differently.
+
+    Those before 4.3, and most forks, look up no several posts at once. And an account's API may be on another host than
+    its handle says; that host then tells by WebFinger, whose answer leads on to the look-up there.
+    """
+    if call.endpoint == POSTS and verdict.reason == "no_batch":
+        return [POST.call(call.base, id=status) for status in call.params.get("id", [])]
+    if call.endpoint == LOOKUP and verdict.outcome in {Outcome.GONE, Outcome.MALFORMED} and call.account_id:
+        resource = {"resource": f"acct:{call.account_id}"}
+        return [WEBFINGER.call(call.base, resource, account_id=call.account_id)]
     return []
 
 
-def instead(call: Call, verdict: Verdict) -> list[Call]:
-    """Servers before 4.3, and most forks, have no batch look-up: one call a post."""
-    if call.endpoint != POSTS or verdict.reason != "no_batch":
-        return []
-    return [POST.call(call.base, id=status) for status in call.params.get("id", [])]
+def next_page(call: Call, answer: Answer) -> Call | None:
+    """The `Link` header's next page, always at the host that was asked; after WebFinger the look-up where it leads."""
+    if call.endpoint == WEBFINGER:
+        return _lead(call, answer)
+    for target, attributes in re.findall(r"<([^>]*)>([^<]*)", answer.headers.get("link", "")):
+        if re.search(r";\s*rel=\"?next\"?", attributes):
+            link = urlsplit(urljoin(call.url, target))
+            if link.path.rstrip("/") == call.path.rstrip("/"):
+                return call.at(f"{call.base}{link.path}?{link.query}")
+    return None
+
+
+def _lead(call: Call, answer: Answer) -> Call | None:
+    """The look-up at another host, where WebFinger names one for the account itself."""
+    for link in items(answer.fields.get("links")):
+        host = urlsplit(str(link.get("href"))).netloc.lower()
+        if link.get("rel") == "self" and host != call.host and normalise(f"user@{host}"):
+            user = (call.account_id or "").partition("@")[0]
+            return LOOKUP.call(f"https://{host}", {"acct": user}, account_id=call.account_id)
+    return None
 
 
 def rate(answer: Answer) -> Rate | None:
@@ -98,51 +110,37 @@ def rate(answer: Answer) -> Rate | None:
 
 def classify(call: Call, answer: Answer, now: datetime) -> Verdict:
     """By the status: errors are `{"error": text}`, and the text is in the server's language."""
-    if answer.status == 304 or (_other(call) and 200 <= answer.status < 300):
-        return OK
-    if 200 <= answer.status < 300:
-        return _classify_success(call, answer)
-    if 0 < answer.status < 400:
-        return malformed(f"http_{answer.status}")
-    if answer.status == 429:
-        limits = rate(answer)
-        return Verdict(Outcome.THROTTLED, "http_429", retry_after(answer, now) or (limits.reset if limits else None))
-    if verdict := transient(answer):
+    if verdict := settled(answer, ours=not _other(call)):
         return verdict
-    reason = f"http_{answer.status}"
+    if 200 <= answer.status < 300:
+        return _classify_success(call, answer.document)
     if call.endpoint == POSTS and answer.status in {400, 404, 405, 406, 410, 422, 501}:
-        return Verdict(Outcome.REFUSED, "no_batch", message="This server knows no look-up of several posts at once.")
-    if answer.status in {404, 410, 451}:
-        told = "error" in answer.fields or not answer.body.strip() and (answer.status == 410 or _other(call))
-        return Verdict(Outcome.GONE, reason) if told else malformed("html" if answer.is_html else reason)
-    of_host = answer.status in {401, 403}
-    advice = (
-        f"{call.host} does not let us read without an account of its own; take its accounts off the watch list or ask its administrators."
-    )
-    return Verdict(Outcome.REFUSED, reason, message=advice if of_host else "Check the account on the watch list.", of_credential=of_host)
+        return Verdict(Outcome.REFUSED, "no_batch", message="This server looks up no several posts at once.")
+    says_so = "error" in answer.fields or (not answer.body.strip() and (answer.status == 410 or _other(call)))
+    if answer.status in {404, 410, 451} and says_so:
+        return Verdict(Outcome.GONE, f"http_{answer.status}")
+    advice = f"{call.host} may let nobody read without an account there. Check its accounts on the watch list."
+    verdict = by_status(answer, now, advice)
+    limits = rate(answer) if verdict.outcome is Outcome.THROTTLED and verdict.retry_at is None else None
+    return dataclasses.replace(verdict, retry_at=limits.reset) if limits else verdict
 
 
 def _other(call: Call) -> bool:
-    """Whether the collector never makes such a call; some of Mastodon's methods stand where an id would."""
+    """Whether the collector never makes such a call."""
     return call.endpoint is None or call.path_values.get("id") in NOT_IDS
 
 
-def _classify_success(call: Call, answer: Answer) -> Verdict:
-    try:
-        found = answer.document
-    except Unreadable as fault:
-        return malformed("html" if answer.is_html else str(fault))
-    if not isinstance(found, list if call.endpoint in LISTS else dict):
+def _classify_success(call: Call, found: Any) -> Verdict:
+    if call.endpoint in LISTS:
+        return OK if isinstance(found, list) else malformed("unknown_shape")
+    if not isinstance(found, dict) or (call.endpoint != WEBFINGER and "id" not in found):
         return malformed("unknown_shape")
-    if call.endpoint in ONE and "id" not in found:
-        return malformed("unknown_shape")
-    if call.endpoint in (LOOKUP, ACCOUNT) and found.get("suspended") is True:
-        return Verdict(Outcome.GONE, "suspended")
-    return OK
+    suspended = call.endpoint in (LOOKUP, ACCOUNT) and found.get("suspended") is True
+    return Verdict(Outcome.GONE, "suspended") if suspended else OK
 
 
 def parse(call: Call, answer: Answer, observe: Observer) -> None:
-    if answer.status == 304 or _other(call):
+    if answer.status == 304 or _other(call) or call.endpoint == WEBFINGER:
         return
     if not 200 <= answer.status < 300:
         _parse_gone(call, observe)
@@ -152,16 +150,6 @@ def parse(call: Call, answer: Answer, observe: Observer) -> None:
         _post(call, answer.document, observe)
     else:
         _parse_list(call, values.rows(answer.document), observe)
-
-
-def next_page(call: Call, answer: Answer) -> Call | None:
-    """The `Link` header's next page, at the host that was asked, whatever host the link names."""
-    for target, attributes in re.findall(r"<([^>]*)>([^<]*)", answer.headers.get("link", "")):
-        if re.search(r";\s*rel=\"?next\"?", attributes):
-            link = urlsplit(urljoin(call.url, target))
-            if link.path.rstrip("/") == call.path.rstrip("/"):
-                return call.at(f"{call.base}{link.path}?{link.query}")
-    return None
 
 
 def _parse_gone(call: Call, observe: Observer) -> None:
@@ -212,7 +200,7 @@ def _parse_account(call: Call, account: dict[str, Any], observe: Observer) -> No
     suspended = account.get("suspended") is True
     followers = count(account.get("followers_count"))
     hidden = ["followers:hidden"] if account.get("followers_count") is not None and followers is None else None
-    fields = [values.links_in(values.plain(link) or "") or _hrefs(link) for link in (f.get("value") for f in items(account.get("fields")))]
+    links = [link for field in items(account.get("fields")) for link in _links(field.get("value"))]
     observe.account(
         account_id,
         state="gone" if suspended else "visible",
@@ -222,7 +210,7 @@ def _parse_account(call: Call, account: dict[str, Any], observe: Observer) -> No
         created_at=when(moment(account.get("created_at"))),
         url=text(account.get("url")),
         bio=values.readable(account.get("note")),
-        external_url=next((link for links in fields for link in links), None),
+        external_url=links[0] if links else None,
         followers=None if suspended else followers,
         followers_resolution=None if suspended or followers is None else 1,
         following=None if suspended else count(account.get("following_count")),
@@ -230,7 +218,7 @@ def _parse_account(call: Call, account: dict[str, Any], observe: Observer) -> No
         is_private=flag(account.get("locked")),
         has_picture=_has_picture(account),
         unavailable=hidden,
-        definition=COLLECTOR,
+        definition="mastodon-1",
         raw=values.raw(account),
     )
     if not suspended:
@@ -240,11 +228,15 @@ def _parse_account(call: Call, account: dict[str, Any], observe: Observer) -> No
 
 def _has_picture(account: dict[str, Any]) -> bool | None:
     picture = account.get("avatar")
-    return not DEFAULT_PICTURES.search(picture) if isinstance(picture, str) and picture else None
+    return not DEFAULT_PICTURE.search(picture) if isinstance(picture, str) and picture else None
 
 
-def _hrefs(markup: Any) -> list[str]:
-    return re.findall(r'href="(https?://[^"]+)"', markup) if isinstance(markup, str) else []
+def _links(markup: Any) -> list[str]:
+    """Where the links of a piece of HTML lead, those to people and tags left out; or the addresses of plain text."""
+    if not isinstance(markup, str):
+        return []
+    found = [html.unescape(link) for link in re.findall(r'href="(https?://[^"]+)"', TAG_LINK.sub("", markup))]
+    return found or values.links_in(values.plain(markup))
 
 
 def _features(member: dict[str, Any]) -> dict[str, Any]:
@@ -258,7 +250,9 @@ def _features(member: dict[str, Any]) -> dict[str, Any]:
         "is_private": flag(member.get("locked")),
         "has_picture": _has_picture(member),
         "bio_length": values.length(values.plain(member.get("note"))),
-        "has_external_url": any("http" in str(field.get("value")) for field in items(fields)) if isinstance(fields, list) else None,
+        "has_external_url": any("http" in str(field.get("value")) for field in items(fields))
+        if isinstance(fields, list)
+        else None,
         "handle_length": len(handle),
         "handle_digit_share": values.digit_share(handle),
         "name_length": values.length(member.get("display_name")),
@@ -271,9 +265,8 @@ def _post(call: Call, status: dict[str, Any], observe: Observer) -> None:
         return
     status_id, published = identifier(status.get("id")), moment(status.get("created_at"))
     acct = text(mapping(status.get("account")).get("acct"))
-    content, tags = status.get("content"), status.get("tags")
-    card = status.get("card") if isinstance(status.get("card"), dict) else {}
-    links = [link for link in _hrefs(re.sub(r'<a [^>]*class="[^"]*\b(mention|hashtag)\b[^>]*>', "", content)) ] if isinstance(content, str) else []
+    content, tags, card = status.get("content"), status.get("tags"), lenient(status.get("card"))
+    links = [*_links(content), *filter(None, [text(card.get("url"))])]
     named = values.tags(tag.get("name") for tag in items(tags))
     observe.post(
         call.account_id or (_full_name(call, acct) if acct else None),
@@ -288,12 +281,12 @@ def _post(call: Call, status: dict[str, Any], observe: Observer) -> None:
         language=text(status.get("language")),
         hashtags=named if isinstance(tags, list) else values.tags_in(values.plain(content)),
         mentions=[_full_name(call, m["acct"]) for m in items(status.get("mentions")) if isinstance(m.get("acct"), str)],
-        links=list(dict.fromkeys([*links, *([card["url"]] if isinstance(card.get("url"), str) else [])])),
+        links=list(dict.fromkeys(links)),
         likes=count(status.get("favourites_count")),
         comments=count(status.get("replies_count")),
         shares=count(status.get("reblogs_count")),
         quotes=count(status.get("quotes_count")),
-        definition=COLLECTOR,
+        definition="mastodon-1",
         raw=values.raw(status),
     )
     observe.reading.listed.append(Listed(f"{status_id}@{call.host}", published))
@@ -308,3 +301,22 @@ def _format(media: list[dict[str, Any]], card: dict[str, Any]) -> str:
     if kinds:
         return "carousel" if len(kinds) > 1 else "image"
     return "link" if card.get("url") else "text"
+
+
+PLATFORM = Platform(
+    name="mastodon",
+    collector="mastodon/1",
+    authorisation="public",
+    endpoints=(LOOKUP, ACCOUNTS, ACCOUNT, STATUSES, FOLLOWERS, POSTS, POST),
+    pace=Pace(calls=300, seconds=300, at_once=4),
+    normalise=normalise,
+    resolve=resolve,
+    listing=listing,
+    lookup=lookup,
+    audience=audience,
+    classify=classify,
+    parse=parse,
+    next_page=next_page,
+    instead=instead,
+    rate=rate,
+)

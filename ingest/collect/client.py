@@ -1,0 +1,207 @@
+"""Asks a platform, politely and until it is known what the answer means: pacing, waiting, trying again, giving up.
+
+What to do follows from the outcome alone (`outcome.py`). Hosts are apart: one Mastodon server that is closed, too busy
+or down ends the calls to it and to no other.
+"""
+
+import asyncio
+import logging
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Self
+
+from aiolimiter import AsyncLimiter
+
+from ingest.collect.interpret import dead_letter, interpret, scrub
+from ingest.collect.members import MemberKey
+from ingest.collect.outcome import (
+    Answer,
+    Exhausted,
+    Outcome,
+    PlatformFailed,
+    Refused,
+    Throttled,
+    Unavailable,
+    Verdict,
+)
+from ingest.collect.platform import Call, Platform, Reading
+from ingest.collect.quota import Ledger
+from ingest.collect.transport import Clock, connect
+from ingest.events import DeadLetter, instant
+from ingest.settings import Settings
+
+PATIENCE = timedelta(seconds=60)
+"""How long a call waits for a known moment; beyond it the task ends and says when to come back."""
+TRIES = 5
+"""How often a call is made that meets transient faults or haste, before it is given up."""
+BACKOFF_SECONDS = 0.5
+BACKOFF_LIMIT_SECONDS = 30.0
+FAULTS_OF_HOST = 3
+"""Calls given up one after another until the host itself counts as down."""
+
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+# Its lines hold whole addresses, and those of audience calls name members.
+logging.getLogger("httpx2").setLevel(logging.WARNING)
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One call, its answer, what that means and says. The outcome is ok, gone, malformed or a refusal of this call."""
+
+    call: Call
+    answer: Answer
+    verdict: Verdict
+    reading: Reading
+
+
+@dataclass
+class Host:
+    """What is known of one host in this run."""
+
+    gate: asyncio.Semaphore
+    limiter: AsyncLimiter
+    not_before: datetime = LONG_AGO
+    failure: PlatformFailed | None = None
+    """Why no more calls go there."""
+    given_up: list[PlatformFailed] = field(default_factory=list)
+    """Calls given up since the last answer."""
+    answered: bool = False
+
+
+class Client:
+    """Asks one platform during one run; a context manager."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        platform: Platform,
+        clock: Clock,
+        run_id: str,
+        *,
+        ledger: Ledger | None,
+        key: MemberKey | None,
+        bury: Callable[[DeadLetter], None],
+    ) -> None:
+        """`ledger` counts units, `key` hashes members, `bury` takes the dead letters.
+
+        Raises Refused without a credential.
+        """
+        credential = platform.authorise(settings)
+        self._secrets = [value for header in credential.values() for value in {header, header.rpartition(" ")[2]}]
+        self._wire = connect(settings, clock, credential)
+        self._platform, self._clock, self._run_id = platform, clock, run_id
+        self._ledger, self._key, self._bury = ledger, key, bury
+        self._hosts: dict[str, Host] = {}
+        self.outcomes: Counter[str] = Counter()
+        """Answers by outcome, those that were asked for again included."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._wire.close()
+
+    def failures(self) -> tuple[list[PlatformFailed], bool]:
+        """Why hosts were given up, and whether every host that was asked is among them."""
+        failed = {
+            name: host.failure or (None if host.answered else next(iter(host.given_up), None))
+            for name, host in self._hosts.items()
+        }
+        return [failure for failure in failed.values() if failure], bool(failed) and all(failed.values())
+
+    async def ask(self, call: Call) -> Exchange:
+        """The answer to a call, after as many tries as its outcomes allow.
+
+        Raises Refused (of the credential), Exhausted, Throttled or Unavailable; the first three, and Unavailable when
+        it repeats, end all calls to the host.
+        """
+        pace = self._platform.pace
+        if call.host not in self._hosts:
+            self._hosts[call.host] = Host(asyncio.Semaphore(pace.at_once), AsyncLimiter(pace.calls, pace.seconds))
+        host = self._hosts[call.host]
+        for number in range(1, TRIES + 1):
+            async with host.gate:
+                await self._wait_for(host)
+                exchange = await self._try(host, call)
+            verdict = exchange.verdict
+            if verdict.outcome in {Outcome.OK, Outcome.GONE, Outcome.MALFORMED, Outcome.REFUSED}:
+                host.answered, host.given_up = True, []
+                if verdict.outcome is Outcome.REFUSED and verdict.of_credential:
+                    self._close(host, Refused(self._words("refused", call, verdict)))
+                return exchange
+            if verdict.outcome is Outcome.EXHAUSTED:
+                if self._ledger:
+                    self._ledger.mark_spent()
+                self._close(host, Exhausted(self._words("spent its budget for", call, verdict), verdict.retry_at))
+            if verdict.retry_at and verdict.outcome is Outcome.THROTTLED:
+                host.not_before = max(host.not_before, verdict.retry_at)
+            elif number < TRIES:
+                await asyncio.sleep(self._backoff(number, verdict))
+        if verdict.outcome is Outcome.THROTTLED:
+            self._close(host, Throttled(self._words("throttled", call, verdict), verdict.retry_at))
+        failure = Unavailable(self._words("did not answer", call, verdict), verdict.retry_at)
+        host.given_up.append(failure)
+        if len(host.given_up) >= FAULTS_OF_HOST:
+            host.failure = failure
+        raise failure
+
+    def _close(self, host: Host, failure: PlatformFailed) -> None:
+        host.failure = failure
+        raise failure
+
+    async def _wait_for(self, host: Host) -> None:
+        """Until the host may be asked again: by what its answers said, then by the stated limit."""
+        while True:
+            if host.failure:
+                raise type(host.failure)(str(host.failure), host.failure.retry_at)  # each call its own traceback
+            wait = host.not_before - self._clock.now()
+            if wait > PATIENCE:
+                message = f"{self._platform.name} asks us to wait until {instant(host.not_before)}. Run again then"
+                self._close(host, Throttled(message, host.not_before))
+            if wait <= timedelta():
+                break
+            await asyncio.sleep(wait.total_seconds())
+        await host.limiter.acquire()
+
+    async def _try(self, host: Host, call: Call) -> Exchange:
+        """One request and what came of it."""
+        cost = call.endpoint.cost if call.endpoint else 0
+        if self._ledger and cost:
+            try:
+                self._ledger.spend(cost, self._clock.now())
+            except Exhausted as failure:
+                self._close(host, failure)
+        answer = await self._wire.send(call)
+        at = self._clock.now()
+        verdict, reading = interpret(self._platform, call, answer, at=at, run_id=self._run_id, key=self._key)
+        self.outcomes[verdict.outcome] += 1
+        rate = self._platform.rate(answer)
+        if rate and rate.left == 0 and rate.reset:
+            host.not_before = max(host.not_before, rate.reset)
+        if verdict.outcome is Outcome.MALFORMED:
+            self._bury(
+                dead_letter(self._platform, call, answer, verdict, at=at, run_id=self._run_id, secrets=self._secrets)
+            )
+        return Exchange(call, answer, verdict, reading)
+
+    def _backoff(self, number: int, verdict: Verdict) -> float:
+        """Seconds until the next try: what the platform asks for, else longer each time, with full jitter."""
+        if verdict.retry_at and (asked := verdict.retry_at - self._clock.now()) <= PATIENCE:
+            return max(0.0, asked.total_seconds())
+        longest: float = min(BACKOFF_LIMIT_SECONDS, BACKOFF_SECONDS * 2 ** (number - 1))
+        return random.uniform(0, longest)  # noqa: S311  # jitter, not a secret
+
+    def _words(self, what: str, call: Call, verdict: Verdict) -> str:
+        """The failure for a person. Of an audience's endpoint nothing that the platform said: it may name members."""
+        endpoint = call.endpoint.name if call.endpoint else call.path
+        private = call.endpoint is not None and call.endpoint.audience and verdict.outcome is not Outcome.REFUSED
+        said = "" if private else scrub(verdict.message, self._secrets)
+        until = f" until {instant(verdict.retry_at)}" if verdict.retry_at else ""
+        return f"{call.host} {what} {endpoint} ({verdict.reason}){until}. {said}".strip()

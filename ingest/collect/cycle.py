@@ -1,0 +1,153 @@
+"""One collect cycle: profiles, new posts, posts that are due again, and tombstones of those that are missing."""
+
+import dataclasses
+from collections.abc import Sequence
+from datetime import datetime
+
+from ingest.collect import ladder
+from ingest.collect.known import KnownPosts
+from ingest.collect.ladder import Known
+from ingest.collect.outcome import Outcome
+from ingest.collect.platform import Account, Call, Reading
+from ingest.collect.session import CHUNK, Session, each
+from ingest.events import PostObserved, moment
+from ingest.watchlist import Watched
+
+PAGES = 400
+"""Pages of one account's listing, at most: no platform has more, and a cursor that runs in circles ends."""
+
+
+class Cycle:
+    """One run's way through the watch list."""
+
+    def __init__(self, session: Session, known: KnownPosts, now: datetime, *, is_whole: bool) -> None:
+        """`now` is the moment that decides what is due; `is_whole` says that no part of the watch list was left out."""
+        self._session = session
+        self._known = known
+        self._now = now
+        self._is_whole = is_whole
+        self.seen: list[Known] = []
+        """Posts that were there, for the next run."""
+        self._wanted: dict[str, str] = {}
+        """Posts to look up, account_id by post_id: those of several accounts go into one call."""
+
+    async def run(self, watched: Sequence[Watched]) -> None:
+        """Collect all watched accounts, a chunk after another."""
+        session = self._session
+        session.expected_accounts = len(watched)
+        if session.ledger:
+            session.ledger.reserve(self._estimate(watched), session.clock.now())
+        resolved: set[str] = set()
+        for start in range(0, len(watched), CHUNK):
+            accounts = await session.resolve(watched[start : start + CHUNK])
+            resolved.update(account.account_id for account in accounts)
+            await each(accounts, session.spared(self._collect))
+        if self._is_whole and session.unresolved:
+            await self._look_for([account for account in self._known.accounts if account not in resolved])
+        await self._look_up(self._wanted)
+        session.say(
+            f"{len(resolved)} of {len(watched)} accounts, {session.publisher.published['posts']} posts published"
+            + (f", not found: {', '.join(session.unresolved[:10])}" if session.unresolved else "")
+        )
+
+    def _estimate(self, watched: Sequence[Watched]) -> int:
+        """Units that the cycle will need, roughly: a look-up and a page for each account, and batches of posts."""
+        return 2 * len(watched) + len(self._known) // 50 + 10
+
+    async def _collect(self, account: Account) -> None:
+        """One account: its listing, then its due posts that the listing did not show."""
+        known = {post.post_id: post for post in self._known.of(account.account_id)}
+        wanted = {post.post_id for post in ladder.due(known.values(), self._now)}
+        self._session.expected_posts += len(wanted)
+        if account.listing:
+            wanted = await self._list(account, known, wanted)
+        await self._want(account.account_id, wanted)
+
+    async def _list(self, account: Account, known: dict[str, Known], wanted: set[str]) -> set[str]:
+        """Publish what is due and what is new on the listing's pages; the due posts that they did not show whole."""
+        session = self._session
+        back_to = ladder.list_back_to(known.values(), self._now)
+        call: Call | None = session.platform.listing(account)
+        done: set[str] = set()
+        for _ in range(PAGES):
+            if call is None:
+                break
+            exchange = await session.client.ask(call)
+            if exchange.verdict.outcome is not Outcome.OK:
+                break  # no public posts, or nothing readable; what is due is looked up
+            reading = exchange.reading
+            new = {
+                post.post_id
+                for post in reading.listed
+                if post.post_id not in done and self._is_new(known.get(post.post_id), post.published_at)
+            }
+            session.expected_posts += len(new - wanted)
+            wanted |= new
+            shown = [event for event in reading.posts if event.post_id in wanted]
+            self._publish(shown)
+            done.update(event.post_id for event in shown)
+            wanted -= done
+            if reading.reached and reading.reached < back_to:
+                break
+            call = session.platform.next_page(call, exchange.answer)
+        return wanted
+
+    def _is_new(self, known: Known | None, published_at: datetime | None) -> bool:
+        """Whether a listed post is to be read because nobody has: never seen, or back after it was gone."""
+        if known and known.state != "gone":
+            return False
+        return published_at is None or ladder.is_due(published_at, None, self._now)
+
+    async def _want(self, account_id: str, posts: set[str]) -> None:
+        """Note posts to look up, and look up as many as fill whole calls."""
+        self._wanted.update(dict.fromkeys(sorted(posts), account_id))
+        if len(self._wanted) >= CHUNK:
+            wanted, self._wanted = self._wanted, {}
+            await self._look_up(wanted)
+
+    async def _look_up(self, wanted: dict[str, str]) -> None:
+        """Read posts by id and publish them; the missing ones become tombstones."""
+        session = self._session
+
+        async def ask(call: Call) -> None:
+            exchange = await session.client.ask(dataclasses.replace(call, owners=wanted))
+            others = session.platform.instead(call, exchange.verdict)
+            if not others:
+                self._publish(exchange.reading.posts)
+                return
+            for other in others:
+                single = await session.client.ask(dataclasses.replace(other, owners=wanted))
+                self._publish(single.reading.posts)
+
+        await each(session.platform.lookup(list(wanted)), session.spared(ask))
+
+    def _publish(self, posts: Sequence[PostObserved]) -> None:
+        """Publish posts, and note those that are there. A missing one stays due until the facts say that it is gone."""
+        self._session.publish(posts)
+        for post in posts:
+            if post.state != "gone" and post.published_at:
+                published, at = moment(post.published_at), moment(post.observed_at)
+                self.seen.append(Known(post.post_id, post.account_id, published, at, post.state))
+
+    async def _look_for(self, accounts: list[str]) -> None:
+        """Accounts with known posts that no line of the watch list led to, when some line led nowhere.
+
+        One that is gone gets its tombstone, and its due posts are looked up, so that their end is noticed. One that is
+        there was renamed or taken off the watch list: nothing of it is read.
+        """
+        session = self._session
+
+        async def ask(call: Call) -> None:
+            reading: Reading = (await session.client.ask(call)).reading
+            gone = [event for event in reading.accounts if event.state == "gone"]
+            session.publish(gone)
+            for event in gone:
+                due = ladder.due(self._known.of(event.account_id), self._now)
+                session.expected_posts += len(due)
+                self._wanted.update({post.post_id: event.account_id for post in due})
+            for account in reading.found:
+                session.say(
+                    f"{account.account_id} is there, but no line of the watch list leads to it; was it renamed?"
+                )
+
+        await each(session.platform.resolve(accounts), session.spared(ask))

@@ -1,0 +1,103 @@
+"""Known posts of a platform: what to read again, and what may be gone.
+
+An object in the lake, `state/known_posts/<platform>.parquet`. The marts write it from their facts, so it can always be
+rebuilt; each run of the collector brings it up to date, so that no run re-reads what an earlier one just read while the
+marts were not built. Whoever wrote last wins: the worst that a lost update costs is one reading more.
+"""
+
+import dataclasses
+import io
+from collections.abc import Iterable
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ingest.collect.ladder import HORIZON, Known
+from ingest.errors import Misconfigured
+from ingest.land.store import Store
+
+SCHEMA = pa.schema(
+    {
+        "account_id": pa.string(),
+        "post_id": pa.string(),
+        "published_at": pa.timestamp("ms", tz="UTC"),
+        "last_seen_at": pa.timestamp("ms", tz="UTC"),
+        "state": pa.string(),
+    }
+)
+
+
+class KnownPosts:
+    """The posts by account. Kept as columns: only one account's are ever Python objects."""
+
+    def __init__(self, table: pa.Table, etag: str | None = None) -> None:
+        """`etag` is that of the object read, None when there is none."""
+        self.table = table.sort_by("account_id").combine_chunks()
+        self.etag = etag
+        self._slices: dict[str, tuple[int, int]] = {}
+        if self.table.num_rows:
+            runs = pc.run_end_encode(self.table["account_id"].combine_chunks())
+            start = 0
+            for account, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
+                self._slices[account] = (start, end - start)
+                start = end
+
+    @property
+    def accounts(self) -> list[str]:
+        """The accounts that have posts here."""
+        return list(self._slices)
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def of(self, account_id: str) -> list[Known]:
+        """One account's posts. One that was only ever seen missing counts as last seen when it was published."""
+        rows = self.table.slice(*self._slices.get(account_id, (0, 0))).to_pylist()
+        return [
+            Known(
+                row["post_id"],
+                account_id,
+                row["published_at"],
+                row["last_seen_at"] or row["published_at"],
+                row["state"] or "visible",
+            )
+            for row in rows
+            if row["published_at"]
+        ]
+
+
+def read(store: Store, platform: str) -> KnownPosts:
+    """The platform's known posts; none when the object is not there.
+
+    Raises Misconfigured when the object is no such table, DependencyFailed when the store does not answer.
+    """
+    key = _key(platform)
+    found = store.get(key)
+    if found is None:
+        return KnownPosts(SCHEMA.empty_table())
+    try:
+        return KnownPosts(pq.read_table(io.BytesIO(found.body), columns=SCHEMA.names).cast(SCHEMA), found.etag)
+    except (pa.ArrowException, KeyError) as error:
+        raise Misconfigured(f"{key} cannot be read ({error}). Delete it: `assay publish` writes it anew") from None
+
+
+def write(store: Store, platform: str, known: KnownPosts, seen: Iterable[Known], now: datetime) -> None:
+    """Bring the object up to date with the posts that a run saw, unless somebody else wrote it since it was read.
+
+    Posts past the ladder's horizon are dropped. Raises DependencyFailed when the store does not answer.
+    """
+    rows = {post.post_id: dataclasses.asdict(post) for post in seen}
+    if not rows:
+        return
+    kept = known.table.filter(pc.invert(pc.is_in(known.table["post_id"], pa.array(rows, pa.string()))))
+    after = pa.concat_tables([kept, pa.Table.from_pylist(list(rows.values()), SCHEMA)])
+    after = after.filter(pc.greater(after["published_at"], pa.scalar(now - HORIZON, SCHEMA.field("published_at").type)))
+    body = io.BytesIO()
+    pq.write_table(after.sort_by([("account_id", "ascending"), ("post_id", "ascending")]), body, compression="zstd")
+    store.put(_key(platform), body.getvalue(), if_absent=known.etag is None, if_match=known.etag)
+
+
+def _key(platform: str) -> str:
+    return f"state/known_posts/{platform}.parquet"

@@ -1,0 +1,96 @@
+"""Samples of audiences: who follows an account, or comments on its posts, as features without identity."""
+
+import itertools
+from collections.abc import Sequence
+
+import msgspec
+
+from ingest.collect.outcome import Outcome
+from ingest.collect.platform import Account, Call, Features, Member
+from ingest.collect.session import CHUNK, Session, each
+from ingest.watchlist import Watched
+
+COMPLETE_SHARE = 0.9
+"""A list that ended counts as complete when it held this share of the followers counted; lists leave some out."""
+
+
+class Sampling:
+    """One run's samples."""
+
+    def __init__(self, session: Session, size: int) -> None:
+        """`size` is how many members an account's sample has at most."""
+        self._session = session
+        self._size = size
+
+    async def run(self, watched: Sequence[Watched]) -> None:
+        """Sample the audiences of all watched accounts."""
+        session = self._session
+        session.expected_accounts = len(watched)
+        sampled = 0
+        for start in range(0, len(watched), CHUNK):
+            accounts = await session.resolve(watched[start : start + CHUNK])
+            sampled += len(accounts)
+            await each(accounts, session.spared(self._sample))
+        session.say(f"{sampled} audiences, {session.publisher.published['followers']} members published")
+
+    async def _sample(self, account: Account) -> None:
+        """One account's sample, published when it is whole: only then is known how it was drawn."""
+        posts = await self._recent_posts(account) if self._session.platform.audience_posts else []
+        pages = self._session.platform.audience(account, posts)
+        if self._session.platform.audience_posts:
+            members, ended = await self._across(pages), False
+        else:
+            members, ended = await self._along(pages)
+        complete = ended and len(members) >= COMPLETE_SHARE * (account.followers or 0)
+        profiles = await self._profiles([member.native_id for member in members])
+        self._session.publish(
+            msgspec.structs.replace(
+                member.seen,
+                sample="complete" if complete else "newest",
+                position=position,
+                **{name: value for name, value in profiles.get(member.native_id, {}).items() if value is not None},
+            )
+            for position, member in enumerate(members, start=1)
+        )
+
+    async def _recent_posts(self, account: Account) -> list[str]:
+        """The account's newest posts, as many as a sample is drawn from."""
+        if not account.listing:
+            return []
+        exchange = await self._session.client.ask(self._session.platform.listing(account))
+        return [post.post_id for post in exchange.reading.listed][: self._session.platform.audience_posts]
+
+    async def _along(self, pages: Sequence[Call]) -> tuple[list[Member], bool]:
+        """Members along a list, page after page, and whether the list ended before the sample was full."""
+        members: dict[str, Member] = {}
+        for first in pages:
+            call: Call | None = first
+            while call is not None:
+                exchange = await self._session.client.ask(call)
+                if exchange.verdict.outcome is not Outcome.OK:
+                    return list(members.values()), False
+                for member in exchange.reading.members:
+                    members.setdefault(member.seen.member_id, member)
+                call = self._session.platform.next_page(call, exchange.answer)
+                if len(members) >= self._size:
+                    return list(members.values())[: self._size], call is None and len(members) <= self._size
+        return list(members.values()), True
+
+    async def _across(self, pages: Sequence[Call]) -> list[Member]:
+        """Members from several lists in turn, so that no single post fills the sample; each member once."""
+        lists = [(await self._session.client.ask(call)).reading.members for call in pages]
+        members: dict[str, Member] = {}
+        for member in itertools.chain.from_iterable(itertools.zip_longest(*lists)):
+            if member is not None and len(members) < self._size:
+                members.setdefault(member.seen.member_id, member)
+        return list(members.values())
+
+    async def _profiles(self, native_ids: list[str]) -> dict[str, Features]:
+        """Members' features from their profiles, where the lists give no counts."""
+        found: dict[str, Features] = {}
+
+        async def ask(call: Call) -> None:
+            found.update((await self._session.client.ask(call)).reading.profiles)
+
+        await each(self._session.platform.profiles(native_ids), ask, at_once=4)
+        return found

@@ -1,0 +1,185 @@
+"""One run of a collector: its clock, client, producer, ledger and counts, and the notice at its end."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+from ingest.collect.client import Client, Exchange
+from ingest.collect.members import MemberKey
+from ingest.collect.outcome import Outcome, PlatformFailed
+from ingest.collect.platform import Account, Call, Platform
+from ingest.collect.quota import Ledger
+from ingest.collect.transport import Clock
+from ingest.events import CONTRACT, BatchPublished, DeadLetter, Message, event_id, instant
+from ingest.land.store import S3Store
+from ingest.publish import Publisher
+from ingest.settings import Settings
+from ingest.watchlist import Watched
+
+Item = TypeVar("Item")
+Progress = Callable[[str], None] | None
+WORKERS = 16
+"""Accounts in hand at once; each host's own limit is its pace."""
+CHUNK = 500
+"""Accounts resolved before their posts are read: the run's memory does not grow with the watch list."""
+
+
+@dataclass
+class Session:
+    """What the parts of one run share."""
+
+    settings: Settings
+    platform: Platform
+    run_id: str
+    clock: Clock
+    client: Client
+    publisher: Publisher
+    ledger: Ledger | None
+    progress: Progress
+    expected_accounts: int = 0
+    expected_posts: int = 0
+    unresolved: list[str] = field(default_factory=list)
+
+    def publish(self, messages: Iterable[Message]) -> None:
+        """Hand messages on to Kafka at once: nothing is kept until the end of the run."""
+        self.publisher.publish(messages)
+
+    def say(self, text: str) -> None:
+        """Tell the person at the keyboard."""
+        if self.progress:
+            self.progress(f"{self.platform.name}: {text}")
+
+    async def resolve(self, watched: Sequence[Watched]) -> list[Account]:
+        """Find the watched accounts and publish their profiles, and tombstones of those known to be gone.
+
+        What the platform does not know is noted as unresolved.
+        """
+        wanted = {self.platform.normalise(one.account) or one.account: one.account for one in watched}
+        found: dict[str, Account] = {}
+
+        async def ask(call: Call) -> None:
+            for exchange in await self._resolve(call):
+                self.publish(exchange.reading.accounts)
+                for account in exchange.reading.found:
+                    found.update(dict.fromkeys(account.names & wanted.keys(), account))
+
+        await each(self.platform.resolve(list(wanted)), self.spared(ask))
+        self.unresolved += [name for key, name in wanted.items() if key not in found]
+        return list({account.account_id: account for account in found.values()}.values())
+
+    async def _resolve(self, call: Call) -> list[Exchange]:
+        """The exchange that finds the call's accounts, by another way where the platform offers one."""
+        exchange = await self.client.ask(call)
+        if exchange.verdict.outcome is Outcome.OK:
+            return [exchange]
+        for other in self.platform.instead(call, exchange.verdict):
+            lead = await self.client.ask(other)
+            following = self.platform.next_page(other, lead.answer) if lead.verdict.outcome is Outcome.OK else None
+            if following:
+                return [await self.client.ask(following)]
+        return [exchange]
+
+    def spared(self, act: Callable[[Item], Awaitable[None]]) -> Callable[[Item], Awaitable[None]]:
+        """The act, with the platform's failures kept for the end: one item's failure never stops the others.
+
+        A host that is closed fails every further item at once, so the run still ends soon.
+        """
+
+        async def spared(item: Item) -> None:
+            with contextlib.suppress(PlatformFailed):  # the client keeps it, by host
+                await act(item)
+
+        return spared
+
+    def notice(self, at: datetime) -> BatchPublished:
+        """What the run did, for whoever waits for it."""
+        published = self.publisher.published
+        return BatchPublished(
+            event_id=event_id(BatchPublished, self.platform.name, (), "", self.run_id),
+            contract=CONTRACT,
+            platform=self.platform.name,  # type: ignore[arg-type]  # the registry's names are the contract's
+            run_id=self.run_id,
+            observed_at=instant(at),
+            finished_at=instant(self.clock.now()),
+            collector=self.platform.collector,
+            expected_accounts=self.expected_accounts,
+            expected_posts=self.expected_posts,
+            posts=published["posts"],
+            accounts=published["accounts"],
+            followers=published["followers"],
+            dead_letters=published["dead_letters"],
+            outcomes=[f"{outcome}:{count}" for outcome, count in sorted(self.client.outcomes.items())],
+            unresolved=self.unresolved or None,
+            quota_units=self.ledger.spent if self.ledger else None,
+            quota_left=self.ledger.left if self.ledger else None,
+        )
+
+
+def run_session(
+    settings: Settings,
+    platform: Platform,
+    work: Callable[[Session], Awaitable[None]],
+    *,
+    now: datetime,
+    run_id: str,
+    key: MemberKey | None,
+    progress: Progress,
+) -> BatchPublished:
+    """Do the work, publish the notice, and return it.
+
+    When the platform lets us read nothing more, what was read is published first, and the notice too; then raises
+    Refused, Exhausted, Throttled or Unavailable. Raises DependencyFailed when Kafka or the store fails.
+    """
+    clock = Clock(now)
+    units = platform.daily_units(settings)
+
+    async def run(publisher: Publisher) -> BatchPublished:
+        ledger = None
+        if units is not None:
+            credential = "\n".join(platform.authorise(settings).values())
+            ledger = Ledger(S3Store(settings), platform.name, credential, units)
+
+        def bury(letter: DeadLetter) -> None:
+            publisher.publish([letter])
+
+        async with AsyncExitStack() as stack:
+            client = Client(settings, platform, clock, run_id, ledger=ledger, key=key, bury=bury)
+            await stack.enter_async_context(client)
+            session = Session(settings, platform, run_id, clock, client, publisher, ledger, progress)
+            if ledger:
+                stack.callback(ledger.settle)
+            await work(session)
+        publisher.flush()
+        notice = session.notice(now)
+        publisher.publish([notice])
+        publisher.flush()
+        failures, every_host = client.failures()
+        if failures and every_host:
+            raise failures[0]
+        for failure in failures:
+            session.say(f"went on without this: {failure}")
+        return notice
+
+    with Publisher(settings) as publisher:
+        return asyncio.run(run(publisher))
+
+
+async def each(items: Iterable[Any], act: Callable[[Any], Awaitable[None]], at_once: int = WORKERS) -> None:
+    """Act on every item, some at once. The first exception ends all and is raised."""
+    remaining = iter(items)
+
+    async def work() -> None:
+        for item in remaining:
+            await act(item)
+
+    tasks = [asyncio.create_task(work()) for _ in range(at_once)]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
