@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.audience.scorecard import SIGNALS, Scorecard, Values, make_bins, read_signals
+from ingest.audience.scorecard import SIGNALS, Scorecard, Values, find_bins, make_bins, read_signals
 
 RIDGE = 0.0025
 """Per step and cut of the signal: a signal's whole rise is shrunk alike, whether one cut makes it or twelve."""
@@ -46,36 +46,39 @@ class LabelledSet:
 
 def fit(sets: Sequence[LabelledSet]) -> Scorecard:
     """The scorecard that these sets teach, its points rounded to four digits so that every machine writes the same."""
-    steps = np.concatenate([_steps(each.members) for each in sets])
+    bins = np.concatenate([_bins_of(each.members) for each in sets])
     is_fake = np.concatenate([each.is_fake for each in sets])
     weights = np.concatenate([_balanced(each.is_fake) for each in sets]) / len(sets)
 
-    known = ~np.isnan(steps)
-    present = weights @ known
-    mean = np.divide(weights @ np.where(known, steps, 0), present, out=np.zeros_like(present), where=present > 0)
-    columns, is_fake, weights = _hide_in_turn(np.where(known, steps - mean, 0), is_fake, weights)
-    intercept, heights = _fit_steps(columns, is_fake, weights)
+    steps, known = _steps(bins)
+    mean = np.divide(weights @ steps, weights @ known, out=np.zeros(steps.shape[1]), where=known.any(axis=0))
+    bins, is_fake, weights = _hide_in_turn(bins, is_fake, weights)
+    steps, known = _steps(bins)
+    intercept, heights = _fit_steps((steps - mean) * known, is_fake, weights)
 
-    bins = {}
-    for signal, of_signal in zip(SIGNALS, np.split(np.arange(len(heights)), _ends()), strict=True):
-        rises = np.concatenate([[0.0], np.cumsum(heights[of_signal])])
-        points = rises - (heights[of_signal] * mean[of_signal]).sum()
-        bins[signal.name] = make_bins(signal, (round(float(each), 4) + 0.0 for each in points))
-    return Scorecard(round(intercept, 4), bins)
+    points = {}
+    for number, signal in enumerate(SIGNALS):
+        of_signal = np.equal(SIGNAL_OF_COLUMN, number)
+        rises = np.concatenate([[0.0], np.cumsum(heights[of_signal])]) - (heights * mean)[of_signal].sum()
+        points[signal.name] = make_bins(signal, (round(float(each), 4) + 0.0 for each in rises))
+    return Scorecard(round(intercept, 4), points)
 
 
-def _steps(members: Mapping[str, Values]) -> Values:
-    """A column for each cut of each signal: 1 from the cut upwards, else 0, NaN where the signal is unknown."""
+SIGNAL_OF_COLUMN = np.array([number for number, signal in enumerate(SIGNALS) for _ in signal.cuts])
+"""The place in `SIGNALS` that each column of the fit belongs to: a column a cut."""
+
+
+def _bins_of(members: Mapping[str, Values]) -> NDArray[np.int64]:
+    """A row a member, a column a signal: the number of its bin."""
     signals = read_signals(members)
-    columns = []
-    for signal in SIGNALS:
-        values = signals[signal.name]
-        columns += [np.where(np.isnan(values), np.nan, np.nan_to_num(values) >= cut) for cut in signal.cuts]
-    return np.stack(columns, axis=1)
+    return np.stack([find_bins(signals[signal.name], signal.cuts) for signal in SIGNALS], axis=1)
 
 
-def _ends() -> list[int]:
-    return list(np.cumsum([len(signal.cuts) for signal in SIGNALS])[:-1])
+def _steps(bins: NDArray[np.int64]) -> tuple[Values, NDArray[np.bool_]]:
+    """For each cut of each signal: 1 from the cut upwards, else 0; and whether the signal is known."""
+    cut = np.concatenate([np.arange(len(signal.cuts)) for signal in SIGNALS])
+    of_column = bins[:, SIGNAL_OF_COLUMN]
+    return (of_column >= cut + 2).astype(np.float64), of_column > 0
 
 
 def _balanced(is_fake: NDArray[np.bool_]) -> Values:
@@ -83,17 +86,16 @@ def _balanced(is_fake: NDArray[np.bool_]) -> Values:
 
 
 def _hide_in_turn(
-    columns: Values, is_fake: NDArray[np.bool_], weights: Values
-) -> tuple[Values, NDArray[np.bool_], Values]:
+    bins: NDArray[np.int64], is_fake: NDArray[np.bool_], weights: Values
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], Values]:
     """Every member once for each group of `HIDDEN`; members alike become one, with their weights together."""
-    of_column = np.array([signal.name for signal in SIGNALS for _ in signal.cuts])
-    seen = [np.where(np.isin(of_column, list(hidden)), 0.0, columns) for _, hidden in HIDDEN]
-    rows = np.concatenate([np.column_stack([np.tile(is_fake, len(HIDDEN)), np.concatenate(seen)])])
+    shown = [[signal.name not in hidden for signal in SIGNALS] for _, hidden in HIDDEN]
+    seen = np.concatenate([np.column_stack([bins * each, is_fake]) for each in shown])
     often = np.concatenate([weight * weights for weight, _ in HIDDEN])
-    order = np.lexsort(rows.T)
-    starts = np.flatnonzero(np.concatenate([[True], (np.diff(rows[order], axis=0) != 0).any(axis=1)]))
-    alike = rows[order][starts]
-    return alike[:, 1:], alike[:, 0] > 0, np.add.reduceat(often[order], starts)
+    codes = seen @ 16 ** np.arange(seen.shape[1])  # a number below 16 for each column, as hexadecimal digits
+    _, first, group = np.unique(codes, return_index=True, return_inverse=True)
+    together: Values = np.bincount(group, often).astype(np.float64)
+    return seen[first, :-1], seen[first, -1] > 0, together
 
 
 def _fit_steps(columns: Values, is_fake: NDArray[np.bool_], weights: Values) -> tuple[float, Values]:

@@ -7,7 +7,7 @@ that null moves no score. `fit.py` makes the points; the warehouse scores with t
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -67,8 +67,13 @@ class Scorecard:
 
     def points(self, members: Mapping[str, Values]) -> dict[str, Values]:
         """The points of each signal of each member. `members` is by event field; a field left out is unknown."""
-        values = read_signals(members)
-        return {name: self._points_of(name, values[name]) for name in self.bins}
+        signals = read_signals(members)
+        return {
+            name: np.array([each.points for each in bins])[
+                find_bins(signals[name], [each.lower for each in bins if each.lower is not None])
+            ]
+            for name, bins in self.bins.items()
+        }
 
     def score(self, members: Mapping[str, Values]) -> Values:
         """Log-odds of fake of each member, added up in the order of the signals."""
@@ -81,12 +86,6 @@ class Scorecard:
     def probability(self, members: Mapping[str, Values]) -> Values:
         """Probability of fake of each member, were fake and genuine as common as each other."""
         return np.asarray(1.0 / (1.0 + np.exp(-self.score(members))))
-
-    def _points_of(self, name: str, values: Values) -> Values:
-        unknown, *known = self.bins[name]
-        cuts = [each.lower for each in known if each.lower is not None]
-        number = np.searchsorted(cuts, np.nan_to_num(values), side="right")
-        return np.where(np.isnan(values), unknown.points, np.array([each.points for each in known])[number])
 
 
 def read_signals(members: Mapping[str, Values]) -> dict[str, Values]:
@@ -102,6 +101,11 @@ def read_signals(members: Mapping[str, Values]) -> dict[str, Values]:
 
     ratio = (field("following") + 1) / (field("followers") + 1)
     return {each.name: ratio if each.name == "following_per_follower" else field(each.name) for each in SIGNALS}
+
+
+def find_bins(values: Values, cuts: Sequence[float]) -> NDArray[np.int64]:
+    """The number of the bin that each value falls in: 1 is below the first cut, 0 is unknown."""
+    return np.where(np.isnan(values), 0, np.searchsorted(cuts, np.nan_to_num(values), side="right") + 1)
 
 
 def make_bins(signal: Signal, points: Iterable[float]) -> tuple[Bin, ...]:

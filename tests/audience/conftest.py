@@ -1,5 +1,6 @@
 """What the audience's tests share: the training sets, the seeds as committed, and the marts' SQL without dbt."""
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ import jinja2
 import pandas as pd
 import pytest
 
-from ingest.audience import scorecard, seeds
+from ingest.audience import fit, scorecard, seeds
 from ingest.audience.fit import LabelledSet
 from ingest.audience.share import Draw
 
@@ -21,6 +22,17 @@ PROJECT = Path(__file__).parents[2] / "dbt_project"
 @pytest.fixture(scope="session")
 def sets() -> list[LabelledSet]:
     return [seeds.read_training(name) for name in seeds.SETS]
+
+
+@pytest.fixture(scope="session")
+def fit_without(sets: list[LabelledSet]) -> Callable[..., scorecard.Scorecard]:
+    """The scorecard of the sets but those with these numbers, each fitted once."""
+
+    @functools.cache
+    def fit_others(*numbers: int) -> scorecard.Scorecard:
+        return fit.fit([each for number, each in enumerate(sets) if number not in numbers])
+
+    return fit_others
 
 
 @pytest.fixture(scope="session")

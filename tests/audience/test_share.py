@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.audience import fit, seeds, share
+from ingest.audience import seeds, share
 from ingest.audience.share import Accuracy, draw_accuracies, estimate_share
 
 DRAWS = draw_accuracies([Accuracy(0.86, 0.84), Accuracy(0.66, 0.91), Accuracy(0.99, 0.67), Accuracy(0.83, 0.94)])
@@ -77,20 +77,14 @@ def test_a_sample_that_cannot_carry_an_estimate_says_why(sampled, scored, reason
 
 
 @pytest.fixture(scope="module")
-def unseen(sets):
+def unseen(sets, fit_without):
     """For each set: the probabilities of its members, and draws, from scores and accuracies that never saw it."""
-    cards = {}
-    for out in itertools.chain(itertools.combinations(range(5), 1), itertools.combinations(range(5), 2)):
-        cards[out] = fit.fit([each for number, each in enumerate(sets) if number not in out])
     found = {}
     for held, labelled in enumerate(sets):
-        others = [number for number in range(5) if number != held]
-        accuracies = [seeds.measure_accuracy(cards[tuple(sorted((held, n)))], sets[n]) for n in others]
-        found[labelled.name] = (
-            cards[(held,)].probability(labelled.members),
-            labelled.is_fake,
-            draw_accuracies(accuracies),
-        )
+        others = [number for number in range(len(sets)) if number != held]
+        accuracies = [seeds.measure_accuracy(fit_without(*sorted((held, n))), sets[n]) for n in others]
+        probability = fit_without(held).probability(labelled.members)
+        found[labelled.name] = (probability, labelled.is_fake, draw_accuracies(accuracies))
     return found
 
 
