@@ -1,6 +1,5 @@
 """A lake to build from, written straight into a bucket: objects and manifests as the contracts have them, no broker."""
 
-import typing
 import zlib
 from collections import defaultdict
 from datetime import UTC, datetime
@@ -15,42 +14,10 @@ from ingest import events
 from ingest.events import Message
 from ingest.land.store import Put, S3Store
 from ingest.settings import Settings
+from tests.warehouse.landed import schema
 
 PARTITIONS = 2
 INSTANT = pa.timestamp("ms", tz="UTC")
-ENVELOPE = {
-    "_topic": pa.string(),
-    "_partition": pa.int32(),
-    "_offset": pa.int64(),
-    "_timestamp": INSTANT,
-    "_key": pa.binary(),
-    "_payload": pa.binary(),
-    "_headers": pa.string(),
-    "_error": pa.string(),
-}
-
-
-def arrow_type(annotation: Any) -> pa.DataType:
-    """Type of a field's column in the lake."""
-    if typing.get_origin(annotation) is typing.Annotated:
-        inner, meta = typing.get_args(annotation)[:2]
-        instant = "UTC, RFC 3339" in (getattr(meta, "description", None) or "")
-        return INSTANT if instant else arrow_type(inner)
-    if typing.get_origin(annotation) is list:
-        return pa.list_(pa.string())
-    if typing.get_origin(annotation) is typing.Literal:
-        return pa.string()
-    arguments = [one for one in typing.get_args(annotation) if one is not type(None)]
-    if arguments:
-        return arrow_type(arguments[0])
-    return {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}[annotation]
-
-
-def schema(topic: str) -> pa.Schema:
-    """Columns of the topic's objects."""
-    hints = typing.get_type_hints(events.TOPICS[topic], include_extras=True)
-    fields = {name: arrow_type(hints[name]) for name in events.TOPICS[topic].__struct_fields__}
-    return pa.schema(ENVELOPE | fields)
 
 
 class Lake:
@@ -121,6 +88,10 @@ class Lake:
             reason="looked at by a person",
         )
 
+    def holds(self, topic: str, number: int, platform: str) -> bool:
+        """Whether rows of the platform are in that manifest."""
+        return any(verdict["platform"] == platform for verdict in self._checks[topic, number]["verdicts"])
+
     def gap(self, topic: str, partition: int, start: int, end: int, *, noticed_at: datetime) -> None:
         """A range that expired before it was landed."""
         gap = {"topic": topic, "partition": partition, "from": start, "to": end}
@@ -149,11 +120,15 @@ class Lake:
         # Staging goes by the objects; ranges say the same in offsets, for people and for the next check.
         body = {"topic": topic, "number": number, "suite": f"{topic}/1", "ranges": []} | manifest
         self._checks[topic, number] = body
-        assert self.store.put(f"checks/{topic}/{number:08d}.json", msgspec.json.encode(body), if_absent=True) is Put.WRITTEN
+        key = f"checks/{topic}/{number:08d}.json"
+        assert self.store.put(key, msgspec.json.encode(body), if_absent=True) is Put.WRITTEN
         return number
 
 
 def _columns(message: Message) -> dict[str, Any]:
-    fields = msgspec.to_builtins(message)
-    instants = {name for name, kind in zip(schema(events.topic(message)).names, schema(events.topic(message)).types, strict=True) if kind == INSTANT}
-    return {name: events.moment(value).astimezone(UTC) if name in instants else value for name, value in fields.items()}
+    """The message's fields, instants as moments."""
+    columns = schema(events.topic(message))
+    return {
+        name: events.moment(value).astimezone(UTC) if columns.field(name).type == INSTANT else value
+        for name, value in msgspec.to_builtins(message).items()
+    }

@@ -47,7 +47,7 @@ first_copies as (
 
         _partition as topic_partition,
         _offset as topic_offset,
-        load_number
+        max(load_number) over (partition by event_id) as load_number
     from copies
     qualify row_number() over (partition by event_id order by _partition, _offset, load_number) = 1
 )
