@@ -2,13 +2,14 @@
 
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
 import jinja2
 import pandas as pd
 import pytest
+from threadpoolctl import threadpool_limits
 
 from ingest.audience import fit, scorecard, seeds
 from ingest.audience.fit import LabelledSet
@@ -17,6 +18,13 @@ from ingest.audience.share import Draw
 Members = Sequence[Mapping[str, float]]
 WHOLE = ("followers", "following", "posts", "bio_length")
 PROJECT = Path(__file__).parents[2] / "dbt_project"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """The fit's matrices are small: more threads only wait for each other, long when the machine is busy."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture(scope="session")
