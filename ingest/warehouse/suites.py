@@ -5,6 +5,7 @@ of Great Expectations (seconds of import) is imported before there is something 
 """
 
 import json
+import logging
 import os
 import shutil
 from dataclasses import dataclass
@@ -69,6 +70,7 @@ def judge(cases: list[Case], docs: Path) -> list[tuple[Failure, ...]]:
     Raises Misconfigured for an expectation that cannot be computed on its frame.
     """
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)  # its import alone writes hundreds of lines
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
