@@ -67,12 +67,13 @@ def profile(account: Account, followers: int, posts: int) -> View:
 
 def follower(did: str, member: Member) -> View:
     """A member as lists of followers show it: without counts."""
+    created = iso_millis(member.created_at)
     view: View = {
         "did": did,
         "handle": f"{member.handle}.bsky.example",
         "displayName": member.name,
-        "createdAt": iso_millis(member.created_at),
-        "indexedAt": iso_millis(member.created_at + 60),
+        "createdAt": created,
+        "indexedAt": created,
         "labels": [],
     }
     if member.has_picture:

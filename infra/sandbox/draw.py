@@ -5,7 +5,7 @@ request for one post at one moment be answered without playing the world up to i
 """
 
 import base64
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import blake2b
 from statistics import NormalDist
 
@@ -116,9 +116,16 @@ def from_base64url(text: str, size: int) -> int | None:
     )
 
 
+@cache
+def _pairs(alphabet: str) -> list[str]:
+    return [first + second for first in alphabet for second in alphabet]
+
+
 def base32(value: int, length: int, alphabet: str) -> str:
     """A number in `length` digits of an alphabet of 32 letters."""
-    return "".join([alphabet[(value >> shift) & 31] for shift in range(5 * (length - 1), -1, -5)])
+    pairs = _pairs(alphabet)
+    shifts = range(10 * ((length - 1) // 2), -1, -10)
+    return "".join([pairs[(value >> shift) & 1023] for shift in shifts])[-length:]
 
 
 def from_base32(text: str, alphabet: str) -> int | None:

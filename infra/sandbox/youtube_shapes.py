@@ -284,6 +284,7 @@ def _thread(codecs: Codecs, row: Comment, member: Member, parts: set[str]) -> Re
 def _comment(codecs: Codecs, row: Comment, member: Member, comment_id: str, words: str) -> Resource:
     account = row.post.account
     channel_id = codecs.channel_id(MEMBER, account.number, member.index)
+    written = iso(row.at)
     snippet: Resource = {
         "channelId": account.local_id,
         "videoId": codecs.video_id(account.number, row.post.index),
@@ -296,8 +297,8 @@ def _comment(codecs: Codecs, row: Comment, member: Member, comment_id: str, word
         "canRate": True,
         "viewerRating": "none",
         "likeCount": row.number % 40 if mix(row.post.key ^ row.number) % 7 == 0 else 0,
-        "publishedAt": iso(row.at),
-        "updatedAt": iso(row.at),
+        "publishedAt": written,
+        "updatedAt": written,
     }
     if member.draw > 0.997:  # the authors of some comments have no channel any more
         del snippet["authorChannelId"]
