@@ -24,6 +24,7 @@ class Settings(BaseSettings):
 
     # The local stack: ports on 127.0.0.1, and the directory of all its state.
     var_dir: Path = ROOT / "var"
+    cache_dir: Path = Field(default=ROOT / "var" / "cache", description="what any stack may use again: where jars are")
     kafka_port: int = 29092
     kafka_controller_port: int = 29093
     s3_port: int = 24566
@@ -70,7 +71,7 @@ class Settings(BaseSettings):
     alert_webhook: SecretStr = SecretStr("")
     log_level: str = "INFO"
 
-    @field_validator("var_dir", "watchlist_path", "warehouse_path")
+    @field_validator("var_dir", "cache_dir", "watchlist_path", "warehouse_path")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         """The parts of the stack run in directories of their own."""

@@ -1,5 +1,6 @@
 """What the machine must bring, looked at before anything starts: a wrong machine costs one line, not a half stack."""
 
+import os
 import re
 import shutil
 import socket
@@ -84,7 +85,7 @@ def resolve_classpath(settings: Settings) -> None:
     """Let Maven fetch Kafka's jars (43 MB, once) and write their class path. Raises DependencyFailed with its words."""
     file = classpath_file(settings)
     file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_suffix(".new")
+    beside = file.with_name(f"{file.name}.{os.getpid()}")
     command = ["mvn", "-q", "-B", "-f", str(ROOT / "infra" / "kafka" / "pom.xml"), "dependency:build-classpath"]
     done = subprocess.run([*command, f"-Dmdep.outputFile={beside}"], capture_output=True, text=True, check=False)
     if done.returncode != 0 or not beside.exists():

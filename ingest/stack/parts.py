@@ -68,7 +68,7 @@ def run_dir(settings: Settings) -> Path:
 
 def classpath_file(settings: Settings) -> Path:
     """Kafka's jars, as Maven resolved them."""
-    return settings.var_dir / "cache" / "kafka.classpath"
+    return settings.cache_dir / "kafka.classpath"
 
 
 def is_open(port: int) -> bool:

@@ -22,7 +22,7 @@ Assay = Callable[..., CompletedProcess[str]]
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Settings:
     """Settings of a stack that does not run."""
-    return load(_env_file=None, var_dir=tmp_path / "var", **free_ports())
+    return load(_env_file=None, var_dir=tmp_path / "var", cache_dir=tmp_path / "cache", **free_ports())
 
 
 def changed(settings: Settings, **others: object) -> Settings:
