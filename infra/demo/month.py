@@ -1,8 +1,15 @@
-"""The simulated month: the pipeline's own functions, called with `now` moved on."""
+"""The simulated month: the pipeline's own functions, called with `now` moved on.
+
+Platforms do not wait for each other, so each plays its rounds of a week in a process of its own while this one lands;
+then the week is checked and built, and the known posts go back to the collectors.
+"""
 
 import io
-from collections.abc import Callable, Iterator
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -17,6 +24,7 @@ from ingest.warehouse import build, check, known_posts, publish
 PLATFORMS = ("youtube", "bluesky", "mastodon")
 DAYS = 30
 HOURLY_DAYS = 2
+LANDING_SECONDS = 2.0
 
 
 def moments(since: datetime, until: datetime) -> Iterator[datetime]:
@@ -27,34 +35,53 @@ def moments(since: datetime, until: datetime) -> Iterator[datetime]:
         yield at
 
 
+def weeks(since: datetime, until: datetime) -> Iterator[list[datetime]]:
+    """The moments in groups that end with a build: the first one alone, then a simulated week each."""
+    group: list[datetime] = []
+    due = since
+    for at in moments(since, until):
+        group.append(at)
+        if at >= due or at == until:
+            yield group
+            group, due = [], at + timedelta(days=7)
+
+
 def play(settings: Settings, *, until: datetime, progress: Callable[[str], None]) -> None:
     """Collect, land, check and build from thirty days before `until` (or where an earlier demo stopped) up to it."""
     begin = until - timedelta(days=DAYS)
     since = max(begin, _collected_until(settings) or begin)
-    next_build = since + timedelta(days=7)
-    cycles = list(moments(since, until))
-    progress(f"simulating {instant(since)} to {instant(until)}: {len(cycles)} rounds of three platforms")
-    published = 0
-    for number, at in enumerate(cycles, start=1):
-        weekly = number == 1 or at >= next_build or at == until
-        for platform in PLATFORMS:
-            batch = run.collect(settings, platform, now=at, run_id=f"demo/{instant(at)}")
-            published += (batch.posts or 0) + (batch.accounts or 0)
-            if weekly:
-                members = run.sample(settings, platform, now=at, run_id=f"demo_sample/{instant(at)}")
-                published += members.followers or 0
-        worker.drain(settings)
-        if weekly:
-            progress(
-                f"{instant(at)}: round {number} of {len(cycles)}, {published:,} events published; checking and building"
-            )
+    plan = list(weeks(since, until))
+    progress(f"simulating {instant(since)} to {instant(until)}: {sum(map(len, plan))} rounds of three platforms")
+    processes = get_context("spawn")
+    with ProcessPoolExecutor(len(PLATFORMS), mp_context=processes, initializer=_leave_interrupts_to_the_parent) as pool:
+        for rounds in plan:
+            played = [pool.submit(play_platform, settings, platform, rounds) for platform in PLATFORMS]
+            while wait(played, timeout=LANDING_SECONDS).not_done:
+                worker.drain(settings)
+            events = sum(one.result() for one in played)
+            landed = sum(row["rows"] for row in worker.drain(settings))
+            progress(f"up to {instant(rounds[-1])}: {events:,} events published, the last {landed:,} landed")
             check.check_landed(settings, now=datetime.now(UTC))
             build.build(settings)
             known_posts.write(settings)
-            next_build = at + timedelta(days=7)
-    progress("publishing the marts to Postgres")
+            progress("checked and built")
     check.check_marts(settings)
     publish.publish(settings, now=datetime.now(UTC))
+    progress("marts checked and published to Postgres")
+
+
+def play_platform(settings: Settings, platform: str, rounds: Sequence[datetime]) -> int:
+    """Collect one platform at each moment, and sample its audiences at the last; the number of events published."""
+    published = 0
+    for at in rounds:
+        batch = run.collect(settings, platform, now=at, run_id=f"demo/{instant(at)}")
+        published += (batch.posts or 0) + (batch.accounts or 0)
+    members = run.sample(settings, platform, now=rounds[-1], run_id=f"demo_sample/{instant(rounds[-1])}")
+    return published + (members.followers or 0)
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _collected_until(settings: Settings) -> datetime | None:
