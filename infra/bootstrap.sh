@@ -29,7 +29,8 @@ if [ -n "$packages" ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         echo "setup: apt-get install $packages (a minute or two)"
         export DEBIAN_FRONTEND=noninteractive
-        { apt-get -qq update && apt-get -qq install -y --no-install-recommends $packages; } >/dev/null </dev/null ||
+        { apt-get -qq update && apt-get -qq install -y --no-install-recommends $packages; } >/dev/null </dev/null &&
+            command -v java >/dev/null && command -v mvn >/dev/null ||
             lacking "Kafka needs Java 17 and Maven, and apt-get could not install them: $how"
     else
         lacking "Kafka needs Java 17 and Maven: $how"
@@ -55,15 +56,15 @@ if ! [ -x .venv-uv/bin/uv ]; then
 fi
 uv=.venv-uv/bin/uv
 
-# environment DIR LOCK...: what the locks name and nothing else, compiled now, so that no later start pays for it.
+# environment DIR TIME LOCK...: what the locks name and nothing else, compiled now, so that no later start pays for it.
 environment() {
-    local directory=$1 stamp
-    shift
+    local directory=$1 took=$2 stamp
+    shift 2
     stamp=$(cat "$@" pyproject.toml | sha256sum)
     if [ "$(cat "$directory/.installed" 2>/dev/null)" = "$stamp" ] && "$directory/bin/python" -c '' 2>/dev/null; then
         return
     fi
-    echo "setup: $directory (half a minute, with downloads about two)"
+    echo "setup: $directory ($took)"
     "$directory/bin/python" -c '' 2>/dev/null || "$uv" venv --quiet --clear --python "$python" "$directory"
     rm -f "$directory/.installed"
     "$uv" pip sync --quiet --python "$directory/bin/python" --compile-bytecode --require-hashes "$@"
@@ -73,5 +74,5 @@ environment() {
     echo "$stamp" >"$directory/.installed"
 }
 
-environment .venv requirements/core.lock requirements/dev.lock
-environment .venv-s3 requirements/s3.lock
+environment .venv 'half a minute, with downloads two' requirements/core.lock requirements/dev.lock
+environment .venv-s3 'seconds' requirements/s3.lock
