@@ -173,7 +173,8 @@ def _transaction(settings: Settings) -> Iterator[psycopg.Connection]:
 
 
 def _words(error: psycopg.Error) -> str:
-    return " ".join(part for part in (error.diag.message_primary, error.diag.message_detail) if part) or str(error).partition("\n")[0]
+    said = " ".join(part for part in (error.diag.message_primary, error.diag.message_detail) if part)
+    return said or str(error).partition("\n")[0]
 
 
 def _make_schema_and_role(connection: psycopg.Connection, bi_role: str) -> None:
