@@ -67,7 +67,7 @@ class Cycle:
         """Publish what is due and what is new on the listing's pages; the due posts that they did not show whole."""
         session = self._session
         back_to = ladder.list_back_to(known.values(), self._now)
-        call: Call | None = session.platform.listing(account)
+        call: Call | None = session.platform.listing(account, bool(known))
         done: set[str] = set()
         for _ in range(PAGES):
             if call is None:

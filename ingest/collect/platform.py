@@ -34,6 +34,8 @@ class Endpoint:
     audience: bool = False
     """Its answers hold members of an audience: nothing of them is kept outside the events' features."""
     method: str = "GET"
+    segment: str = "[^/]+"
+    """A regular expression of what may stand for a `{name}`, where the platform has methods in the same place."""
 
     def calls(self, base: str, name: str, subjects: Sequence[str], *, separator: str = "") -> "list[Call]":
         """Calls that ask for subjects in batches: the parameter sent again and again, or once with a separator."""
@@ -43,7 +45,9 @@ class Endpoint:
     @cached_property
     def pattern(self) -> re.Pattern[str]:
         """What the path of such a call looks like."""
-        return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(self.path)) + "/?")
+        return re.compile(
+            re.sub(r"\\\{(\w+)\\\}", lambda name: f"(?P<{name[1]}>{self.segment})", re.escape(self.path)) + "/?"
+        )
 
     def call(
         self, base: str, params: Params | None = None, *, account_id: str | None = None, body: bytes = b"", **path: str
@@ -225,8 +229,8 @@ class Platform:
     """A watch list's account as `Account.names` has it; None when it cannot be one of this platform."""
     resolve: Callable[[Sequence[str]], list[Call]]
     """Calls that find the profiles of accounts, given normalised."""
-    listing: Callable[[Account], Call]
-    """The first page of an account's posts, newest first."""
+    listing: Callable[[Account, bool], Call]
+    """The first page of an account's posts, newest first; a short one where only the newest are wanted."""
     lookup: Callable[[Sequence[str]], list[Call]]
     """Calls that look up posts by id."""
     audience: Callable[[Account, Sequence[str]], list[Call]]

@@ -57,7 +57,7 @@ class Sampling:
         """The account's newest posts, as many as a sample is drawn from."""
         if not account.listing:
             return []
-        exchange = await self._session.client.ask(self._session.platform.listing(account))
+        exchange = await self._session.client.ask(self._session.platform.listing(account, True))
         return [post.post_id for post in exchange.reading.listed][: self._session.platform.audience_posts]
 
     async def _along(self, pages: Sequence[Call]) -> tuple[list[Member], bool]:

@@ -64,8 +64,9 @@ def resolve(accounts: Sequence[str]) -> list[Call]:
     return PROFILES.calls(BASE, "actors", accounts)
 
 
-def listing(account: Account) -> Call:
-    return FEED.call(BASE, {"actor": account.account_id}, account_id=account.account_id)
+def listing(account: Account, short: bool) -> Call:
+    page = {"actor": account.account_id} | ({"limit": "30"} if short else {})
+    return FEED.call(BASE, page, account_id=account.account_id)
 
 
 def lookup(posts: Sequence[str]) -> list[Call]:

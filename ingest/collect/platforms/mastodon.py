@@ -19,7 +19,9 @@ from ingest.collect.values import count, flag, identifier, items, lenient, mappi
 
 LOOKUP = Endpoint("accounts/lookup", "/api/v1/accounts/lookup")
 ACCOUNTS = Endpoint("accounts", "/api/v1/accounts", batch=40)
-ACCOUNT = Endpoint("accounts/:id", "/api/v1/accounts/{id}")
+# Methods of Mastodon stand in the place of an id.
+AN_ID = r"(?!(?:verify_credentials|update_credentials|relationships|search|familiar_followers|lookup)$)[^/]+"
+ACCOUNT = Endpoint("accounts/:id", "/api/v1/accounts/{id}", segment=AN_ID)
 STATUSES = Endpoint(
     "accounts/:id/statuses", "/api/v1/accounts/{id}/statuses", {"limit": "40", "exclude_reblogs": "true"}
 )
@@ -27,8 +29,6 @@ FOLLOWERS = Endpoint("accounts/:id/followers", "/api/v1/accounts/{id}/followers"
 POSTS = Endpoint("statuses", "/api/v1/statuses", batch=20)
 POST = Endpoint("statuses/:id", "/api/v1/statuses/{id}")
 WEBFINGER = Endpoint("webfinger", "/.well-known/webfinger")
-NOT_IDS = {"verify_credentials", "update_credentials", "relationships", "search", "familiar_followers", "lookup"}
-"""Methods of Mastodon that stand where an id would."""
 LISTS = (STATUSES, FOLLOWERS, POSTS, ACCOUNTS)
 
 DEFAULT_PICTURE = re.compile(
@@ -48,8 +48,9 @@ def resolve(accounts: Sequence[str]) -> list[Call]:
     return [LOOKUP.call(f"https://{host}", {"acct": user}, account_id=account) for account, user, host in apart]
 
 
-def listing(account: Account) -> Call:
-    return STATUSES.call(account.base, account_id=account.account_id, id=account.listing or "")
+def listing(account: Account, short: bool) -> Call:
+    page = {"limit": "20"} if short else {}
+    return STATUSES.call(account.base, page, account_id=account.account_id, id=account.listing or "")
 
 
 def lookup(posts: Sequence[str]) -> list[Call]:
@@ -110,24 +111,19 @@ def rate(answer: Answer) -> Rate | None:
 
 def classify(call: Call, answer: Answer, now: datetime) -> Verdict:
     """By the status: errors are `{"error": text}`, and the text is in the server's language."""
-    if verdict := settled(answer, ours=not _other(call)):
+    if verdict := settled(answer, ours=call.endpoint is not None):
         return verdict
     if 200 <= answer.status < 300:
         return _classify_success(call, answer.document)
     if call.endpoint == POSTS and answer.status in {400, 404, 405, 406, 410, 422, 501}:
         return Verdict(Outcome.REFUSED, "no_batch", message="This server looks up no several posts at once.")
-    says_so = "error" in answer.fields or (not answer.body.strip() and (answer.status == 410 or _other(call)))
+    says_so = "error" in answer.fields or (not answer.body.strip() and (answer.status == 410 or call.endpoint is None))
     if answer.status in {404, 410, 451} and says_so:
         return Verdict(Outcome.GONE, f"http_{answer.status}")
     advice = f"{call.host} may let nobody read without an account there. Check its accounts on the watch list."
     verdict = by_status(answer, now, advice)
     limits = rate(answer) if verdict.outcome is Outcome.THROTTLED and verdict.retry_at is None else None
     return dataclasses.replace(verdict, retry_at=limits.reset) if limits else verdict
-
-
-def _other(call: Call) -> bool:
-    """Whether the collector never makes such a call."""
-    return call.endpoint is None or call.path_values.get("id") in NOT_IDS
 
 
 def _classify_success(call: Call, found: Any) -> Verdict:
@@ -140,7 +136,7 @@ def _classify_success(call: Call, found: Any) -> Verdict:
 
 
 def parse(call: Call, answer: Answer, observe: Observer) -> None:
-    if answer.status == 304 or _other(call) or call.endpoint == WEBFINGER:
+    if answer.status == 304 or call.endpoint == WEBFINGER:
         return
     if not 200 <= answer.status < 300:
         _parse_gone(call, observe)

@@ -80,7 +80,7 @@ def resolve(accounts: Sequence[str]) -> list[Call]:
     return by_id + [CHANNELS.call(BASE, {"forHandle": handle}) for handle in handles]
 
 
-def listing(account: Account) -> Call:
+def listing(account: Account, short: bool) -> Call:
     return UPLOADS.call(BASE, {"playlistId": account.listing or ""}, account_id=account.account_id)
 
 
@@ -252,11 +252,11 @@ def _parse_video(call: Call, post_id: str, item: dict[str, Any], observe: Observ
     written = "\n".join(part for part in (title, description) if part)
     thousandths = count(details.get("durationMillis"))
     duration = values.seconds(details.get("duration")) if thousandths is None else values.number(thousandths / 1000)
-    on_air = snippet.get("liveBroadcastContent") in {"live", "upcoming"}
+    on_air = snippet.get("liveBroadcastContent") in ("live", "upcoming")
     whole = bool(statistics) and not call.param("fields")
     absent = [why for key, why in (("likeCount", "likes:hidden"), ("commentCount", "comments:disabled"))
               if whole and key not in statistics]  # fmt: skip
-    private, removed = status.get("privacyStatus") == "private", status.get("uploadStatus") in {"deleted", "rejected"}
+    private, removed = status.get("privacyStatus") == "private", status.get("uploadStatus") in ("deleted", "rejected")
     kind = "live" if on_air else "short" if _is_short(snippet, duration, written) else "video"
     observe.post(
         text(snippet.get("channelId")),

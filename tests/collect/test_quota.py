@@ -1,0 +1,116 @@
+"""The quota ledger: arithmetic of Pacific days, and several workers on one budget."""
+
+import threading
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.collect.outcome import Exhausted
+from ingest.collect.quota import PACIFIC, Account, Ledger, next_reset, window
+from ingest.errors import Misconfigured
+from ingest.land.store import S3Store
+
+AT = datetime(2026, 9, 2, 12, tzinfo=UTC)
+moments = st.datetimes(datetime(2007, 1, 1), datetime(2037, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+
+
+@given(moments)
+def test_the_reset_is_the_next_pacific_midnight(moment):
+    reset = next_reset(moment)
+    assert moment < reset <= moment + timedelta(hours=25)
+    assert reset.astimezone(PACIFIC).hour == 0
+    assert window(reset) == window(moment) + timedelta(days=1)
+    assert window(reset - timedelta(seconds=1)) == window(moment)
+
+
+@pytest.mark.parametrize(("day", "hours"), [("2026-03-08", 23), ("2026-11-01", 25), ("2026-09-02", 24)])
+def test_pacific_days_have_23_24_or_25_hours(day, hours):
+    midnight = datetime.combine(date.fromisoformat(day), datetime.min.time(), PACIFIC).astimezone(UTC)
+    assert next_reset(midnight) - midnight == timedelta(hours=hours)
+
+
+@given(st.integers(0, 500), st.lists(st.tuples(st.booleans(), st.integers(-5, 300)), max_size=30))
+def test_whatever_is_leased_and_returned_the_budget_holds(limit, steps):
+    account, out = Account(limit), 0
+    for leases, units in steps:
+        if leases:
+            account, granted = account.lease(units)
+            assert 0 <= granted <= max(0, units)
+            out += granted
+        else:
+            back = min(max(0, units), out)
+            account, out = account.give_back(back), out - back
+        assert account.reserved == out <= limit
+        assert account.left == limit - out
+
+
+@given(st.integers(0, 500), st.integers(0, 500))
+def test_a_worker_that_dies_over_counts_and_never_under_counts(limit, lost):
+    account, granted = Account(limit).lease(lost)  # and nobody returns them
+    after, rest = account.lease(limit)
+    assert granted + rest <= limit
+    assert after.left == 0
+
+
+@pytest.mark.stack
+def test_workers_share_one_budget_and_return_what_they_do_not_use(settings):
+    spent, refused = [], []
+
+    def work():
+        ledger = Ledger(S3Store(settings), "youtube", "a key", 200)
+        try:
+            for _ in range(50):
+                ledger.spend(1, AT, lease=7)
+        except Exhausted as failure:
+            refused.append(failure)
+        finally:
+            ledger.settle()
+            spent.append(ledger.spent)
+
+    workers = [threading.Thread(target=work) for _ in range(6)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert sum(spent) <= 200
+    assert sum(spent) >= 200 - 6 * 7  # a unit may lie in a lease just when another worker asks for it
+    assert refused
+    assert all(failure.retry_at == datetime(2026, 9, 3, 7, tzinfo=UTC) for failure in refused)
+    fresh = Ledger(S3Store(settings), "youtube", "a key", 200)
+    fresh.reserve(1, AT)
+    assert fresh.left == 200 - sum(spent) - 1 if sum(spent) < 200 else fresh.left == 0
+
+
+@pytest.mark.stack
+def test_the_platform_s_word_that_nothing_is_left_ends_the_window_for_all(settings):
+    one, other = (Ledger(S3Store(settings), "youtube", "a key", 1000) for _ in range(2))
+    one.spend(1, AT)
+    one.mark_spent()
+    with pytest.raises(Exhausted):
+        other.spend(1, AT)
+    other.spend(1, AT + timedelta(days=1))  # a new window
+
+
+@pytest.mark.stack
+def test_a_crash_leaves_its_lease_reserved_and_another_credential_has_its_own_budget(settings):
+    Ledger(S3Store(settings), "youtube", "a key", 100).spend(1, AT, lease=60)  # never settled
+    survivor = Ledger(S3Store(settings), "youtube", "a key", 100)
+    with pytest.raises(Exhausted):
+        for _ in range(41):
+            survivor.spend(1, AT)
+    assert survivor.spent == 40
+    Ledger(S3Store(settings), "youtube", "another key", 100).spend(1, AT)
+
+
+@pytest.mark.stack
+def test_a_ledger_that_is_none_is_reported_and_not_overwritten(settings):
+    store = S3Store(settings)
+    ledger = Ledger(store, "youtube", "a key", 100)
+    ledger.spend(1, AT)
+    key = next(store.list("state/quota/youtube/"))
+    store.put(key, b"{}")
+    with pytest.raises(Misconfigured, match="no quota ledger"):
+        ledger.settle()
+    assert store.get(key).body == b"{}"
