@@ -36,6 +36,9 @@ class Surface(Protocol):
     def fault(self, kind: str, request: Request) -> Answer:
         """The platform's own words for a fault."""
 
+    def forget(self) -> None:
+        """Forget what was counted against quotas and limits."""
+
 
 class Sandbox:
     """The ASGI application. Between requests it keeps only what platforms count: quota, rate windows, requests."""
@@ -105,6 +108,10 @@ class Sandbox:
         """What the sandbox says of itself."""
         if request.path == "/_health":
             return Answer(200, {"status": "ok"} | self._about)
+        if request.path == "/_truth/requests" and request.method == "DELETE":
+            self.truth.requests.clear()
+            for surface in self.surfaces.values():
+                surface.forget()
         if request.path.startswith("/_truth/"):
             return self.truth.answer(request)
         if request.path == "/_faults":
@@ -170,7 +177,7 @@ async def _send(send: Send, answer: Answer, now: float) -> None:
 
 
 async def _body(receive: Receive) -> bytes:
-    body = b""
+    body: bytes = b""
     while True:
         message = await receive()
         body += message.get("body", b"")

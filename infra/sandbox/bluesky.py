@@ -74,6 +74,10 @@ class Bluesky:
             return error("NotEnoughResources", "Not Enough Resources", 503)
         return error("InternalServerError", "Internal Server Error", 500)
 
+    def forget(self) -> None:
+        """Begin every rate window anew."""
+        self._windows.clear()
+
     # Who is meant
 
     def _creator(self, actor: str) -> Account | None:
@@ -101,7 +105,7 @@ class Bluesky:
             index = np.array(list(dids))
             for member in people.members(self.world.accounts[number], index, t, self.world.fakes):
                 if member.joined_at <= t and member.draw > 0.008:
-                    views[dids[member.index]] = shapes.member_profile(dids[member.index], member)
+                    views[dids[member.number]] = shapes.member_profile(dids[member.number], member)
         return views
 
     # Calls
@@ -153,7 +157,7 @@ class Bluesky:
         index = listed.newest(rank, size)
         # A few are filtered out after the page was fetched, so pages may be shorter than asked for.
         views = [
-            shapes.follower(self.world.codecs.did(MEMBER, account.number, member.index), member)
+            shapes.follower(self.world.codecs.did(MEMBER, account.number, member.number), member)
             for member in people.members(account, index, request.now, self.world.fakes)
             if member.draw > 0.004
         ]

@@ -71,6 +71,10 @@ class Account:
     is_watched: bool
     flags: frozenset[str] = field(default_factory=frozenset)
 
+    def __hash__(self) -> int:
+        """The key alone: accounts are looked up in caches all the time."""
+        return self.key
+
     @property
     def domain(self) -> str:
         """What a Mastodon handle ends in; the API may be on another host."""

@@ -106,6 +106,10 @@ class Mastodon:
                 return _LIMIT - paged, paging_ends
         return _LIMIT - spent, ends
 
+    def forget(self) -> None:
+        """Begin every rate window anew."""
+        self._windows.clear()
+
     # Who is meant
 
     def _find(self, text: str, host: str) -> tuple[Account, int | None] | None:
@@ -128,7 +132,7 @@ class Mastodon:
     def _members(self, account: Account, index: NDArray[np.int64], t: float) -> list[shapes.Entity]:
         codecs, number = self.world.codecs, account.number
         return [
-            shapes.follower(account, codecs.mastodon_id(MEMBER, number, member.index), member, t)
+            shapes.follower(account, codecs.mastodon_id(MEMBER, number, member.number), member, t)
             for member in people.members(account, index, t, self.world.fakes)
         ]
 

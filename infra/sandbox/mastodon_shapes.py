@@ -88,8 +88,8 @@ def follower(account: Account, account_id: str, member: Member, t: float) -> Ent
     """A member of the account's audience. Of a remote one the server knows only what has passed by it."""
     home, host = account.host, member.server or account.host
     known = member.draw * 0.4 if member.server else 1.0
-    picture = f"https://{home}/avatars/{member.index}.png" if member.has_picture else missing_picture(home)
-    link = f'<a href="https://links.example/{member.index}">links</a>'
+    picture = f"https://{home}/avatars/{member.number}.png" if member.has_picture else missing_picture(home)
+    link = f'<a href="https://links.example/{member.number}">links</a>'
     entity = _profile(home, member.handle, account_id, picture) | {
         "acct": f"{member.handle}@{host}" if member.server else member.handle,
         "display_name": member.name,

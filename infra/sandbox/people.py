@@ -33,7 +33,7 @@ REMOTE_SERVERS = ("pebble.example", "orchard.example", "signal.example", "drift.
 class Member(NamedTuple):
     """One member of an audience, as the platform would know it."""
 
-    index: int
+    number: int
     is_fake: bool
     joined_at: float
     created_at: float
@@ -54,7 +54,8 @@ class Member(NamedTuple):
 def _stretches(account: Account) -> Floats:
     """Fakes came in waves: how dense each stretch of the list is, against the mean of 1."""
     density = lognormal(uniforms(account.key ^ 0x3A, np.arange(_STRETCHES), 1)[:, 0], 1.0, 0.55)
-    return density / density.mean()
+    scaled: Floats = density / density.mean()
+    return scaled
 
 
 def fake_flags(account: Account, members: NDArray[np.int64], t: float, fakes: float) -> NDArray[np.bool_]:
@@ -163,12 +164,14 @@ def members(account: Account, index: NDArray[np.int64], t: float, fakes: float) 
     for *counted, bio, has_link, letters, digit_count, word, is_private, is_verified, server, draw in rows:
         handle, name = _handle(word, letters, digit_count)
         home = REMOTE_SERVERS[server] if server >= 0 else ""
-        found.append(Member(*counted, _bio(word, bio), has_link, handle, name, is_private, is_verified, home, draw))
+        text = _bio(word, bio)
+        found.append(Member._make((*counted, text, has_link, handle, name, is_private, is_verified, home, draw)))
     return found
 
 
 def _whole(values: Floats) -> list[int]:
-    return values.astype(np.int64).tolist()
+    whole: list[int] = values.astype(np.int64).tolist()
+    return whole
 
 
 def _bio(word: int, length: int) -> str:

@@ -56,6 +56,9 @@ class Post:
     purge: float
     repeat: float  # unique viewers for each view
 
+    def __hash__(self) -> int:
+        return self.key
+
     def share(self, t: float) -> float:
         """How much of its final views a post has at t, 0 to 1."""
         age = (t - self.published_at) / 3600 * self.speed

@@ -128,6 +128,10 @@ class Windows:
     def __init__(self) -> None:
         self._counts: dict[tuple[object, ...], int] = {}
 
+    def clear(self) -> None:
+        """Forget what was counted."""
+        self._counts.clear()
+
     def spend(self, now: float, length: int, *subject: object, cost: int = 1) -> tuple[int, float]:
         """Count `cost` for the subject; how much its window holds now, and when the window ends."""
         number = int(now // length)

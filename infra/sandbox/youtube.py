@@ -95,6 +95,10 @@ class YouTube:
             )
         return shapes.error(500, "internalError", "Internal error encountered.", "global", status="INTERNAL")
 
+    def forget(self) -> None:
+        """Begin every day's quota anew."""
+        self.spent.clear()
+
     def _channel(self, text: str) -> Account | None:
         """The creator's account of a channel id."""
         found = self.world.find(PLATFORM, text)
@@ -152,10 +156,10 @@ class YouTube:
         codecs = self.world.codecs
         return [
             shapes.member_channel(
-                codecs.channel_id(MEMBER, account.number, member.index), member, account.market, parts
+                codecs.channel_id(MEMBER, account.number, member.number), member, account.market, parts
             )
             for member in people.members(account, np.array(indices), t, self.world.fakes)
-            if people.is_commenter(account, member.index) and member.draw >= 0.01
+            if people.is_commenter(account, member.number) and member.draw >= 0.01
         ]
 
     def _playlist_items(self, request: Request) -> Answer:

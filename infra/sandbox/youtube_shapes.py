@@ -82,7 +82,7 @@ def etag(*parts: object) -> str:
 
 def three_figures(count: int) -> int:
     """A count rounded down to three significant figures, as subscribers are shown."""
-    step = 10 ** max(0, len(str(count)) - 3)
+    step: int = 10 ** max(0, len(str(count)) - 3)
     return count // step * step
 
 
@@ -283,7 +283,7 @@ def _thread(codecs: Codecs, row: Comment, member: Member, parts: set[str]) -> Re
 
 def _comment(codecs: Codecs, row: Comment, member: Member, comment_id: str, words: str) -> Resource:
     account = row.post.account
-    channel_id = codecs.channel_id(MEMBER, account.number, member.index)
+    channel_id = codecs.channel_id(MEMBER, account.number, member.number)
     written = iso(row.at)
     snippet: Resource = {
         "channelId": account.local_id,

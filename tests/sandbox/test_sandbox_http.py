@@ -128,6 +128,18 @@ def test_mastodon_counts_deep_paging_in_a_longer_window(client: httpx.Client) ->
     assert codes == [200] * 300 + [429] * 20
 
 
+def test_what_was_counted_can_be_forgotten(client: httpx.Client) -> None:
+    query = {"part": "id", "id": "AAAAAAAAAAA", "key": "sandbox"}
+    paths = [("/youtube/v3/videos", query), ("/api/v2/instance", {})]
+    codes = [client.get(path, params=params).status_code for path, params in paths for _ in range(301)]
+    assert 403 in codes
+    assert 429 in codes
+    counted = client.delete("/_truth/requests").json()
+    assert counted == {"requests": [], "youtube_units": []}
+    assert [client.get(path, params=params).status_code for path, params in paths] == [200, 200]
+    assert len(client.get("/_truth/requests").json()["requests"]) == 2
+
+
 # Paging
 
 
