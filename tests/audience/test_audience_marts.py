@@ -133,8 +133,10 @@ def test_followers_and_commenters_are_never_mixed(sets, add_members, build):
     random = np.random.default_rng(9)
     add_members(draw_members(sets[3], 0, 60, random))
     add_members(draw_members(sets[3], 40, 20, random), relation="commenter")
-    found = dict(rows(build(), "relation, fake_share"))
-    assert found["commenter"] > found["follower"] + 0.2
+    found = rows(build(), "relation, sampled, fake_share")
+    assert sorted(row[:2] for row in found) == [("commenter", 60), ("follower", 60)]
+    shares = {relation: share for relation, _, share in found}
+    assert shares["commenter"] > shares["follower"] + 0.2
 
 
 def test_mass_followers_are_counted_apart_and_only_where_following_is_known(sets, add_members, build):
