@@ -36,6 +36,7 @@ def pids(settings: Settings) -> dict[str, int]:
     return {name: state.pid for name, state in (supervise.states(settings) or {}).items()}
 
 
+@pytest.mark.timeout(900)
 def test_up_is_well_and_idempotent_and_down_leaves_nothing(assay: Callable[..., CompletedProcess[str]], own: Settings):
     first = assay(own, "up")
     assert first.returncode == 0, first.stderr
