@@ -128,13 +128,13 @@ def account(codecs: "Codecs", number: int, creator: int, before: int, platform: 
         handle, account_id = f"{slug}.example", local_id
         listed = local_id if before % 4 == 3 else f"@{handle}"
     elif platform == "bluesky":
-        size, rate = 500 * 160.0 ** draws[0], 0.5 + 2.2 * draws[1]
+        size, rate = 500 * 160.0 ** draws[0], 0.3 + 1.4 * draws[1]
         pull = 0.006 + 0.02 * draws[2]
         local_id = codecs.did(CREATOR, number, 0)
         handle, account_id = f"{slug}.bsky.example", local_id
         listed = local_id if before % 6 == 4 else handle
     else:
-        size, rate = 500 * 160.0 ** draws[0], 0.5 + 1.8 * draws[1]
+        size, rate = 500 * 160.0 ** draws[0], 0.3 + 1.2 * draws[1]
         pull = 0.006 + 0.016 * draws[2]
         domain = host = SERVERS[before % len(SERVERS)]
         if before == 42:
