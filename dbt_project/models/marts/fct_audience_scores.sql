@@ -95,26 +95,28 @@ points as (
         signals.member_following,
         signals.member_posts,
         signals.load_number,
-        intercept.points as intercept_points,
         {% for signal in signals -%}
-        coalesce({{ signal }}_bins.points, 0.0) as {{ signal }}_points{{ ',' if not loop.last }}
-        {% endfor %}
+        coalesce({{ signal }}_bins.points, 0.0) as {{ signal }}_points,
+        {% endfor -%}
+        intercept.points as intercept_points
     from signals
     cross join intercept
-    {% for signal in signals -%}
+    {%- for signal in signals %}
     left join bins as {{ signal }}_bins
         on
             {{ signal }}_bins.signal = '{{ signal }}'
             and signals.{{ signal }} >= {{ signal }}_bins.lower_bound
             and signals.{{ signal }} < {{ signal }}_bins.upper_bound
-    {% endfor %}
+    {%- endfor %}
 ),
 
 scores as (
     select
         *,
         intercept_points
-        {%- for signal in signals %} + {{ signal }}_points{% endfor %} as score
+        {%- for signal in signals %}
+        + {{ signal }}_points
+        {%- endfor %} as score
     from points
 ),
 
