@@ -44,4 +44,5 @@ def main() -> int:
     return 0
 
 
-sys.exit(main())
+if __name__ == "__main__":  # the platforms' processes import this module again
+    sys.exit(main())

@@ -5,8 +5,7 @@ then the week is checked and built, and the known posts go back to the collector
 """
 
 import io
-import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
@@ -14,7 +13,7 @@ from multiprocessing import get_context
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ingest.collect import run
+from infra.demo import rounds
 from ingest.events import instant
 from ingest.land import worker
 from ingest.land.store import S3Store
@@ -27,7 +26,7 @@ HOURLY_DAYS = 2
 LANDING_SECONDS = 2.0
 
 
-def moments(since: datetime, until: datetime) -> Iterator[datetime]:
+def plan(since: datetime, until: datetime) -> Iterator[datetime]:
     """Collection moments after `since`: every 6 hours, the last two days every hour; the last one is `until`."""
     at = since
     while at < until:
@@ -39,7 +38,7 @@ def weeks(since: datetime, until: datetime) -> Iterator[list[datetime]]:
     """The moments in groups that end with a build: the first one alone, then a simulated week each."""
     group: list[datetime] = []
     due = since
-    for at in moments(since, until):
+    for at in plan(since, until):
         group.append(at)
         if at >= due or at == until:
             yield group
@@ -50,17 +49,19 @@ def play(settings: Settings, *, until: datetime, progress: Callable[[str], None]
     """Collect, land, check and build from thirty days before `until` (or where an earlier demo stopped) up to it."""
     begin = until - timedelta(days=DAYS)
     since = max(begin, _collected_until(settings) or begin)
-    plan = list(weeks(since, until))
-    progress(f"simulating {instant(since)} to {instant(until)}: {sum(map(len, plan))} rounds of three platforms")
+    groups = list(weeks(since, until))
+    progress(f"simulating {instant(since)} to {instant(until)}: {sum(map(len, groups))} rounds of three platforms")
     processes = get_context("spawn")
-    with ProcessPoolExecutor(len(PLATFORMS), mp_context=processes, initializer=_leave_interrupts_to_the_parent) as pool:
-        for rounds in plan:
-            played = [pool.submit(play_platform, settings, platform, rounds) for platform in PLATFORMS]
+    with ProcessPoolExecutor(
+        len(PLATFORMS), mp_context=processes, initializer=rounds.leave_interrupts_to_the_parent
+    ) as pool:
+        for moments in groups:
+            played = [pool.submit(rounds.play, settings, platform, moments) for platform in PLATFORMS]
             while wait(played, timeout=LANDING_SECONDS).not_done:
                 worker.drain(settings)
             events = sum(one.result() for one in played)
             landed = sum(row["rows"] for row in worker.drain(settings))
-            progress(f"up to {instant(rounds[-1])}: {events:,} events published, the last {landed:,} landed")
+            progress(f"up to {instant(moments[-1])}: {events:,} events published, the last {landed:,} landed")
             check.check_landed(settings, now=datetime.now(UTC))
             build.build(settings)
             known_posts.write(settings)
@@ -68,20 +69,6 @@ def play(settings: Settings, *, until: datetime, progress: Callable[[str], None]
     check.check_marts(settings)
     publish.publish(settings, now=datetime.now(UTC))
     progress("marts checked and published to Postgres")
-
-
-def play_platform(settings: Settings, platform: str, rounds: Sequence[datetime]) -> int:
-    """Collect one platform at each moment, and sample its audiences at the last; the number of events published."""
-    published = 0
-    for at in rounds:
-        batch = run.collect(settings, platform, now=at, run_id=f"demo/{instant(at)}")
-        published += (batch.posts or 0) + (batch.accounts or 0)
-    members = run.sample(settings, platform, now=rounds[-1], run_id=f"demo_sample/{instant(rounds[-1])}")
-    return published + (members.followers or 0)
-
-
-def _leave_interrupts_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _collected_until(settings: Settings) -> datetime | None:
