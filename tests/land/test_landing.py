@@ -1,0 +1,374 @@
+"""Landing through the real broker into the real store, by the functions and by the command that people use."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from ingest.errors import DependencyFailed, Misconfigured
+from ingest.land import chain, worker
+from ingest.land.store import S3Store
+from ingest.land.verify import verify
+from ingest.publish import create_topics
+from ingest.settings import ROOT, Settings
+from tests.bench.generate import produce
+from tests.land.payloads import post, wire, worst
+
+pytestmark = pytest.mark.stack
+Assay = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def send(settings: Settings, topic: str, payloads: list[bytes | None], *, partition: int = 0, **options: Any) -> None:
+    producer = Producer({"bootstrap.servers": settings.kafka})
+    for payload in payloads:
+        producer.produce(settings.topic(topic), payload, b"key", partition=partition, **options)
+    assert producer.flush(30) == 0
+
+
+def rows(settings: Settings, topic: str = "posts", columns: list[str] | None = None) -> list[dict[str, Any]]:
+    store, found = S3Store(settings), []
+    for key in store.list(chain.dates_prefix(topic)):
+        if chain.parse_key(key):
+            stored = store.get(key)
+            assert stored is not None
+            found += pq.read_table(io.BytesIO(stored.body), columns=columns, use_threads=False).to_pylist()
+    return found
+
+
+def places(settings: Settings, topic: str = "posts") -> Counter[tuple[int, int]]:
+    return Counter((row["_partition"], row["_offset"]) for row in rows(settings, topic, ["_partition", "_offset"]))
+
+
+def all_ok(settings: Settings) -> bool:
+    found = verify(settings)
+    assert all(row["ok"] for row in found), [row for row in found if not row["ok"]]
+    return not any(row["lag"] for row in found)
+
+
+def admin(settings: Settings) -> AdminClient:
+    return AdminClient({"bootstrap.servers": settings.kafka})
+
+
+def make_anew(settings: Settings, topic: str, partitions: int = 8, **configuration: str) -> None:
+    name, client = settings.topic(topic), admin(settings)
+    client.delete_topics([name])[name].result()
+    for _ in range(50):
+        if name not in client.list_topics(timeout=10).topics:
+            break
+        time.sleep(0.1)
+    configuration = {"message.timestamp.type": "LogAppendTime"} | configuration
+    client.create_topics([NewTopic(name, partitions, 1, config=configuration)])[name].result()
+
+
+def test_drain_lands_every_event_of_every_topic_once_and_a_second_one_nothing(settings: Settings) -> None:
+    produce(settings, 3_000)
+    for topic in ("accounts", "followers", "dead_letters", "notices"):
+        send(settings, topic, [b"not of the contract"] * 3)
+    landed = worker.drain(settings)
+    assert sum(row["rows"] for row in landed) == 3_012
+    assert sum(row["poison"] for row in landed) == 12
+    assert {row["topic"] for row in landed} == {"posts", "accounts", "followers", "dead_letters", "notices"}
+    assert worker.drain(settings) == []
+    assert set(places(settings).values()) == {1}
+    assert all_ok(settings)
+    produce(settings, 50, seed=2)
+    assert sum(row["rows"] for row in worker.drain(settings)) == 50
+    assert all_ok(settings)
+
+
+def test_a_drain_with_nothing_new_is_quick(settings: Settings) -> None:
+    produce(settings, 300)
+    worker.drain(settings)
+    begun = time.process_time()
+    assert worker.drain(settings) == []
+    assert time.process_time() - begun < 0.5
+
+
+def test_two_drains_and_a_service_at_once_land_every_event_once(
+    settings: Settings, assay: Assay, follower: "Follower"
+) -> None:
+    small = settings.model_copy(update={"land_object_rows": 300})
+    produce(settings, 8_000)
+    follower.start(small)
+    outcomes: list[list[dict[str, Any]]] = []
+    threads = [threading.Thread(target=lambda: outcomes.append(worker.drain(small))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    produce(settings, 2_000, seed=2)
+    for thread in threads:
+        thread.join()
+    worker.drain(small)
+    follower.stop()
+    counted = places(settings)
+    assert (len(counted), set(counted.values())) == (10_000, {1})
+    assert all_ok(settings)
+
+
+def test_the_worst_payloads_land_as_poison_beside_good_neighbours(settings: Settings) -> None:
+    good = wire(post(text="good"))
+    bad = [payload for name, payload in worst().items() if len(payload) < 1_000_000]
+    send(settings, "posts", [payload for one in bad for payload in (good, one)] + [None])
+    (landed,) = worker.drain(settings)
+    found = sorted(rows(settings), key=lambda row: row["_offset"])
+    assert (landed["rows"], landed["objects"]) == (len(bad) * 2 + 1, 1)
+    assert [row["text"] for row in found[:-1:2]] == ["good"] * len(bad)
+    assert landed["poison"] == sum(row["_error"] is not None for row in found) > 30
+    assert [row["_payload"] for row in found if row["_error"]] == [
+        payload for payload, row in zip([None if at % 2 == 0 else bad[at // 2] for at in range(len(found))], found,
+                                        strict=True) if row["_error"]
+    ]  # fmt: skip
+    assert all_ok(settings)
+
+
+def test_a_field_beyond_the_contract_lands_at_once_and_is_kept(settings: Settings) -> None:
+    payload = wire(post(views=3, brand_new=[1]))
+    send(settings, "posts", [wire(post(views=2)), payload])
+    worker.drain(settings)
+    assert [(row["views"], row["_error"], row["_payload"]) for row in rows(settings)] == [
+        (2, None, None),
+        (3, None, payload),
+    ]
+
+
+def test_offsets_that_are_no_records_do_not_stop_a_drain(settings: Settings) -> None:
+    """A transaction leaves a marker, at the log's very end, that no consumer ever sees."""
+    producer = Producer({"bootstrap.servers": settings.kafka, "transactional.id": settings.topic("t")})
+    producer.init_transactions(30)
+    for abort in (False, True, False):
+        producer.begin_transaction()
+        producer.produce(settings.topic("posts"), wire(post()), partition=0)
+        producer.flush()
+        (producer.abort_transaction if abort else producer.commit_transaction)()
+    (landed,) = worker.drain(settings)
+    assert (landed["rows"], places(settings)) == (2, Counter({(0, 0): 1, (0, 4): 1}))
+    assert worker.drain(settings) == []
+    send(settings, "posts", [wire(post())])
+    (landed,) = worker.drain(settings)
+    assert (landed["rows"], landed["from"]) == (1, 5)
+    assert all_ok(settings)
+
+
+def test_a_topic_made_anew_ends_with_2_and_two_ways_out_while_other_topics_land(
+    settings: Settings, assay: Assay
+) -> None:
+    send(settings, "posts", [wire(post())] * 5)
+    worker.drain(settings)
+    make_anew(settings, "posts")
+    send(settings, "posts", [wire(post())] * 9)
+    send(settings, "notices", [b"{}"])
+    done = assay(settings, "land", "--drain")
+    assert done.returncode == 2
+    assert "topic posts was deleted and made anew" in done.stderr
+    assert "Two ways out: (1)" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(rows(settings, "notices")) == 1
+    assert len(rows(settings, "posts")) == 5
+    assert not all(row["ok"] for row in verify(settings, ["posts"]))
+
+
+def test_records_with_producers_timestamps_are_refused(settings: Settings) -> None:
+    make_anew(settings, "posts", **{"message.timestamp.type": "CreateTime"})
+    send(settings, "posts", [wire(post())])
+    with pytest.raises(Misconfigured, match=r"message\.timestamp\.type=LogAppendTime"):
+        worker.drain(settings)
+
+
+def test_rows_that_left_the_log_unlanded_are_a_recorded_gap(settings: Settings) -> None:
+    send(settings, "posts", [wire(post())] * 4)
+    worker.drain(settings)
+    send(settings, "posts", [wire(post())] * 6)
+    name = settings.topic("posts")
+    for future in admin(settings).delete_records([TopicPartition(name, 0, 7)]).values():
+        future.result()
+    (landed,) = worker.drain(settings)
+    assert (landed["from"], landed["to"], landed["rows"]) == (7, 10, 3)
+    gap = S3Store(settings).get(chain.gap_key(chain.Slot("posts", 0), 4))
+    assert gap is not None
+    assert json.loads(gap.body) | {"noticed_at": ""} == {
+        "topic": "posts",
+        "partition": 0,
+        "from": 4,
+        "to": 7,
+        "noticed_at": "",
+    }
+    assert all_ok(settings)
+
+
+def test_the_groups_offset_shows_the_lag_and_nothing_depends_on_it(settings: Settings) -> None:
+    send(settings, "posts", [wire(post())] * 4)
+    worker.drain(settings)
+    group = f"{settings.topic_prefix}assay-landing"
+    from confluent_kafka import ConsumerGroupTopicPartitions
+
+    place = TopicPartition(settings.topic("posts"), 0)
+    client = admin(settings)
+    (found,) = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, [place])]).values()
+    assert found.result().topic_partitions[0].offset == 4
+    place.offset = 0
+    (reset,) = client.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, [place])]).values()
+    reset.result()
+    assert worker.drain(settings) == []
+    assert len(rows(settings)) == 4
+
+
+def test_a_broker_that_is_down_ends_with_1_within_half_a_minute(settings: Settings, assay: Assay) -> None:
+    begun = time.monotonic()
+    done = assay(settings, "land", "--drain", ASSAY_KAFKA_BOOTSTRAP="127.0.0.1:1")
+    assert done.returncode == 1
+    assert "Kafka at 127.0.0.1:1 failed" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert time.monotonic() - begun < 45
+
+
+def test_a_store_that_is_down_ends_with_1_and_lands_later(settings: Settings, assay: Assay) -> None:
+    send(settings, "posts", [wire(post())])
+    done = assay(settings, "land", "--drain", ASSAY_S3_ENDPOINT="http://127.0.0.1:1")
+    assert done.returncode == 1
+    assert "Is the store up?" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert sum(row["rows"] for row in worker.drain(settings)) == 1
+
+
+def test_a_missing_topic_is_named_with_the_next_step(settings: Settings) -> None:
+    other = settings.model_copy(update={"topic_prefix": "nowhere."})
+    with pytest.raises(Misconfigured, match="`assay up` makes them"):
+        worker.drain(other)
+    with pytest.raises(Misconfigured, match="there is no topic 'nonsense'"):
+        worker.drain(settings, ["nonsense"])
+
+
+class Follower:
+    """`assay land --follow` as a process of its own."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, settings: Settings) -> None:
+        command = [str(Path(sys.executable).parent / "assay"), "land", "--follow"]
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                command, env=os.environ | settings.as_environment(), cwd=ROOT, stderr=log, stdout=log
+            )
+
+    def stop(self) -> int:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(60)
+
+    def kill(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def wait_for(self, text: str, seconds: float = 60) -> str:
+        end = time.monotonic() + seconds
+        while text not in (said := self._log.read_text()):
+            assert time.monotonic() < end, f"{text!r} was never said:\n{said}"
+            time.sleep(0.1)
+        return said
+
+
+@pytest.fixture
+def follower(tmp_path: Path) -> Iterator[Follower]:
+    one = Follower(tmp_path / "follow.log")
+    yield one
+    one.kill()
+
+
+def test_a_service_lands_quiet_topics_by_age_and_stops_on_sigterm(settings: Settings, follower: Follower) -> None:
+    quick = settings.model_copy(update={"land_object_seconds": 1.0})
+    follower.start(quick)
+    follower.wait_for("assigned partitions=27")
+    send(settings, "notices", [b"{}"] * 2)
+    said = follower.wait_for("commit topic")
+    assert "put start key=raw/notices/" in said
+    assert len(rows(settings, "notices")) == 2
+    assert follower.stop() == 0
+    assert "stopped" in follower.wait_for("stopped")
+
+
+def test_a_service_that_is_stopped_lands_what_it_has_buffered(settings: Settings, follower: Follower) -> None:
+    send(settings, "posts", [wire(post())] * 3)
+    follower.start(settings)
+    follower.wait_for("assigned partitions=27")
+    time.sleep(3)
+    assert rows(settings) == []
+    assert follower.stop() == 0
+    assert len(rows(settings)) == 3
+    assert all_ok(settings)
+
+
+def test_a_service_on_a_topic_made_anew_ends_with_2(settings: Settings, follower: Follower) -> None:
+    send(settings, "posts", [wire(post())] * 5)
+    worker.drain(settings)
+    make_anew(settings, "posts")
+    send(settings, "posts", [wire(post())])
+    follower.start(settings)
+    assert follower._process is not None
+    assert follower._process.wait(60) == 2
+    assert "Two ways out" in follower.wait_for("made anew")
+
+
+def test_two_services_share_the_partitions_and_hand_them_over(settings: Settings, tmp_path: Path) -> None:
+    quick = settings.model_copy(update={"land_object_seconds": 1.0})
+    first, second = Follower(tmp_path / "1.log"), Follower(tmp_path / "2.log")
+    try:
+        first.start(quick)
+        first.wait_for("assigned partitions=27")
+        produce(settings, 2_000)
+        second.start(quick)
+        second.wait_for("assigned partitions=")
+        produce(settings, 2_000, seed=2)
+        assert first.stop() == 0
+        produce(settings, 1_000, seed=3)
+        end = time.monotonic() + 60
+        while sum(places(settings).values()) < 5_000 and time.monotonic() < end:
+            time.sleep(0.5)
+        assert second.stop() == 0
+    finally:
+        first.kill()
+        second.kill()
+    assert set(places(settings).values()) == {1}
+    assert all_ok(settings)
+
+
+def test_one_memory_budget_bounds_all_buffers(settings: Settings) -> None:
+    tight = settings.model_copy(update={"land_memory_mb": 1, "land_object_rows": 10**6})
+    produce(settings, 12_000)
+    landed = worker.drain(tight)
+    assert sum(row["rows"] for row in landed) == 12_000
+    assert sum(row["objects"] for row in landed) > len(landed)
+    assert all_ok(settings)
+
+
+def test_a_store_that_fails_while_landing_is_tried_again_then_reported(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(settings, "posts", [wire(post())] * 2)
+    worker.drain(settings)
+    send(settings, "posts", [wire(post())] * 2)
+    real, failed = S3Store.put, []
+
+    def down(self: S3Store, key: str, *rest: Any, **options: Any) -> Any:
+        if key.startswith("raw/posts/date=") and len(failed) < 3:
+            failed.append(key)
+            raise DependencyFailed("the store is away")
+        return real(self, key, *rest, **options)
+
+    monkeypatch.setattr(S3Store, "put", down)
+    assert sum(row["rows"] for row in worker.drain(settings)) == 2
+    assert len(set(failed)) == 1
