@@ -8,12 +8,12 @@
 
 {# Seconds from one moment to another, negative when it is earlier. #}
 {% macro seconds_between(earlier, later) -%}
-    {{ dbt.datediff(earlier, later, 'second') }}
+    date_diff('second', {{ earlier }}, {{ later }})
 {%- endmacro %}
 
 {# Whole days from one date to another. #}
 {% macro days_between(earlier, later) -%}
-    {{ dbt.datediff(earlier, later, 'day') }}
+    date_diff('day', {{ earlier }}, {{ later }})
 {%- endmacro %}
 
 {# A mean of fractions without its last digits: those depend on the order of the rows, which no engine promises. #}

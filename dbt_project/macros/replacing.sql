@@ -9,7 +9,7 @@
         calibration    the reach calibration changed since the rows were written
 #}
 {% macro touched_accounts() %}
-    {% set settings = (config.get('meta') or {}).get('replaced_from', {}) %}
+    {% set settings = (config.get('meta') or {}).get('replaced_from', {}) if execute else {} %}
     {% set last = last_load(this) %}
     select
         platform,

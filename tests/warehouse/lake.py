@@ -92,6 +92,10 @@ class Lake:
         """Whether rows of the platform are in that manifest."""
         return any(verdict["platform"] == platform for verdict in self._checks[topic, number]["verdicts"])
 
+    def objects(self, topic: str, number: int) -> list[str]:
+        """Keys of the objects that the manifest covers."""
+        return list(self._checks[topic, number]["objects"])
+
     def gap(self, topic: str, partition: int, start: int, end: int, *, noticed_at: datetime) -> None:
         """A range that expired before it was landed."""
         gap = {"topic": topic, "partition": partition, "from": start, "to": end}

@@ -48,20 +48,30 @@ carried as (
     )
 ),
 
+with_previous as (
+    select
+        *,
+        lag(observed_at) over by_time as previous_observed_at,
+        lag(state) over by_time as previous_state,
+        lag(handle) over by_time as previous_handle,
+        lag(display_name) over by_time as previous_display_name
+    from carried
+    window by_time as (partition by platform, account_id order by observed_at, run_id)
+),
+
 marked as (
     select
         *,
         case
             when
-                state is not distinct from lag(state) over by_time
-                and handle is not distinct from lag(handle) over by_time
-                and display_name is not distinct from lag(display_name) over by_time
-                and lag(observed_at) over by_time is not null
+                previous_observed_at is not null
+                and state = previous_state
+                and coalesce(handle, '') = coalesce(previous_handle, '')
+                and coalesce(display_name, '') = coalesce(previous_display_name, '')
                 then 0
             else 1
         end as is_change
-    from carried
-    window by_time as (partition by platform, account_id order by observed_at, run_id)
+    from with_previous
 ),
 
 numbered as (

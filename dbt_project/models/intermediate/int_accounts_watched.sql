@@ -64,7 +64,7 @@ matched as (
             and lower(ltrim(watchlist.account, '@')) = names.account_name
     qualify row_number() over (
         partition by watchlist.platform, watchlist.account
-        order by names.is_id desc, names.last_observed_at desc nulls last, names.account_id
+        order by names.is_id desc, names.last_observed_at desc nulls last, names.account_id asc
     ) = 1
 ),
 

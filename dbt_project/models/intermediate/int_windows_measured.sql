@@ -119,17 +119,19 @@ moments as (
     from post_values
 ),
 
--- Followers at publish time: the nearest observation within seven days, before or after. The one after is used only from
--- the day on which it was made.
+-- Followers at publish time: the nearest observation within seven days, before or after. The one after is used only
+-- from the day on which it was made.
 publish_followers as (
     select
         moments.platform,
         moments.account_id,
         moments.published_at,
         max(seen.observed_at) filter (where seen.observed_at <= moments.published_at) as before_at,
-        max_by(seen.followers, seen.observed_at) filter (where seen.observed_at <= moments.published_at) as before_followers,
+        max_by(seen.followers, seen.observed_at) filter (where seen.observed_at <= moments.published_at)
+            as before_followers,
         min(seen.observed_at) filter (where seen.observed_at > moments.published_at) as after_at,
-        min_by(seen.followers, seen.observed_at) filter (where seen.observed_at > moments.published_at) as after_followers
+        min_by(seen.followers, seen.observed_at) filter (where seen.observed_at > moments.published_at)
+            as after_followers
     from moments
     inner join follower_observations as seen
         on
@@ -234,7 +236,7 @@ rated as (
 ),
 
 windows as (
-    select window_days
+    select listed.window_days
     from (values (7), (30), (90)) as listed (window_days)
 ),
 
@@ -244,7 +246,7 @@ in_window as (
         windows.window_days,
         row_number() over (
             partition by rated.platform, rated.account_id, rated.as_of_date, windows.window_days
-            order by rated.published_at desc, rated.post_id
+            order by rated.published_at desc, rated.post_id asc
         ) <= 12 as is_of_latest_12
     from rated
     inner join windows on rated.age_days < windows.window_days

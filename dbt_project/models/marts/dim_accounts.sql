@@ -71,7 +71,7 @@ state_runs as (
         account_id,
         state,
         valid_from_at,
-        case when state is distinct from lag(state) over by_time then valid_from_at end as begun_at
+        lag(state) over by_time as previous_state
     from versions
     window by_time as (partition by platform, account_id order by version_number)
 ),
@@ -80,7 +80,7 @@ states as (
     select
         platform,
         account_id,
-        max(begun_at) as state_since_at
+        max(valid_from_at) filter (where state is distinct from previous_state) as state_since_at
     from state_runs
     group by platform, account_id
 ),

@@ -47,7 +47,7 @@ days as (
 defined as (
     select
         days.*,
-        metric_registry.definition as followers_definition
+        coalesce(metric_registry.definition, 'unregistered') as followers_definition
     from days
     left join metric_registry
         on
@@ -60,12 +60,12 @@ defined as (
 with_previous as (
     select
         defined.*,
-        lag(observed_date) over by_day as previous_date,
-        lag(followers) over by_day as previous_followers,
-        lag(followers_resolution) over by_day as previous_resolution,
-        lag(followers_definition) over by_day as previous_definition
+        lag(defined.observed_date) over by_day as previous_date,
+        lag(defined.followers) over by_day as previous_followers,
+        lag(defined.followers_resolution) over by_day as previous_resolution,
+        lag(defined.followers_definition) over by_day as previous_definition
     from defined
-    window by_day as (partition by platform, account_id order by observed_date)
+    window by_day as (partition by defined.platform, defined.account_id order by defined.observed_date)
 ),
 
 final as (
@@ -83,11 +83,11 @@ final as (
         with_previous.followers_definition,
         {{ days_between('with_previous.previous_date', 'with_previous.observed_date') }} as days_since_previous,
         case
-            when with_previous.followers_definition is not distinct from with_previous.previous_definition
+            when with_previous.followers_definition = with_previous.previous_definition
                 then with_previous.followers - with_previous.previous_followers
         end as followers_delta,
         case
-            when with_previous.followers_definition is not distinct from with_previous.previous_definition
+            when with_previous.followers_definition = with_previous.previous_definition
                 then greatest(with_previous.followers_resolution, with_previous.previous_resolution)
         end as followers_delta_resolution,
         with_previous.following,

@@ -38,7 +38,8 @@ bounded as (
         *,
         cast(floor(largest_reach_low) as bigint) as low,
         cast(floor(least(summed_reach_high, views_calibrated)) as bigint) as high,
-        cast(floor(sqrt(cast(largest_reach_median as double) * cast(summed_reach_median as double))) as bigint) as middle
+        cast(floor(sqrt(cast(largest_reach_median as double) * cast(summed_reach_median as double))) as bigint)
+            as middle
     from windows
 ),
 

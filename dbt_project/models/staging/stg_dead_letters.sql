@@ -84,7 +84,7 @@ rejections as (
     {% if is_incremental() %}
     union all
     select * from {{ this }}
-    where rejection_id in (select event_id from answers)
+    where rejection_id in (select answers.event_id from answers)
     {% endif %}
 ),
 

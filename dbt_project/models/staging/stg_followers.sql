@@ -16,7 +16,7 @@ copies as (
         topic_offset as _offset,
         arrived_at as _timestamp
     from {{ this }}
-    where event_id in (select event_id from source)
+    where event_id in (select source.event_id from source)
     {% endif %}
 ),
 

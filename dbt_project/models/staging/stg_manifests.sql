@@ -1,5 +1,8 @@
 {{ config(unique_key=['topic', 'manifest_number']) }}
 
+-- Loops of the template stand where the linter sees no indent.
+-- noqa: disable=layout.indent
+
 {# Manifests are immutable and numbered without gaps, so whatever is past the last number of a topic is new. #}
 {% set files = [] %}
 {% do source('lake', 'manifests') %}

@@ -22,18 +22,18 @@ unnested as (
 
 final as (
     select
-        topic,
-        manifest_number,
-        judged.platform as platform,
-        judged.verdict as verdict,
-        judged."rows" as row_count,
-        judged.failures as failures,
-        kind,
-        checked_at,
-        objects,
-        released_number,
-        reason,
-        load_number
+        unnested.topic,
+        unnested.manifest_number,
+        unnested.judged.platform,
+        unnested.judged.verdict,
+        unnested.judged.rows as row_count,
+        unnested.judged.failures,
+        unnested.kind,
+        unnested.checked_at,
+        unnested.objects,
+        unnested.released_number,
+        unnested.reason,
+        unnested.load_number
     from unnested
 )
 
