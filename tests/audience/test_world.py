@@ -16,6 +16,7 @@ import duckdb
 import httpx2
 import pytest
 
+from ingest import watchlist
 from ingest.collect.run import sample
 from ingest.events import instant
 from ingest.land.worker import drain
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.stack
 
 ONCE = datetime(2026, 11, 2, 4, tzinfo=UTC)
 TWICE = ONCE + timedelta(days=1)
-PLATFORMS = ("youtube", "bluesky", "mastodon")
+WITH_FOLLOWER_LISTS = ("bluesky", "mastodon")
 
 
 @contextmanager
@@ -66,11 +67,13 @@ def true_shares(settings: Settings, now: datetime) -> dict[tuple[str, str], floa
 
 def test_intervals_cover_the_truth_and_estimates_follow_when_the_fakes_double(settings):
     truth = {ONCE.date(): true_shares(settings, ONCE)}
-    for platform in PLATFORMS:
+    for platform in WITH_FOLLOWER_LISTS:
         sample(settings, platform, now=ONCE, run_id="once")
+    channels = [one.account for one in watchlist.read(settings.watchlist_path) if one.platform == "youtube"]
+    sample(settings, "youtube", now=ONCE, run_id="once", accounts=channels[:3])
     with world_with_twice_the_fakes(settings) as doubled:
         truth[TWICE.date()] = true_shares(doubled, TWICE)
-        for platform in PLATFORMS:
+        for platform in WITH_FOLLOWER_LISTS:
             sample(doubled, platform, now=TWICE, run_id="twice")
     drain(settings)
     check_landed(settings, now=TWICE)
