@@ -107,7 +107,7 @@ def judge(cases: list[Case], docs: Path) -> list[tuple[Failure, ...]]:
         run = context.checkpoints.add(checkpoint).run(batch_parameters={"dataframe": case.frame})
         results = [result for validation in run.run_results.values() for result in validation.results]
         outcomes.append(tuple(sorted(_failures(case, results), key=lambda failure: failure.severity)))
-    context.build_data_docs()
+    context.build_data_docs(site_names=["site"])
     return outcomes
 
 
