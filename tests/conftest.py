@@ -4,17 +4,14 @@ It runs on free ports in a temporary directory and ends with the test run, also 
 """
 
 import os
-import shutil
-import socket
 import subprocess
 import sys
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from places import free_ports, temporary_directory
 from pydantic import SecretStr
 
 from ingest import stack as local_stack
@@ -25,30 +22,6 @@ from ingest.settings import ROOT, Settings, load
 # What the person at the keyboard has set is for their own stack.
 for name in [name for name in os.environ if name.startswith(("ASSAY_", "AIRFLOW_"))]:
     del os.environ[name]
-
-PORTS = ("kafka_port", "kafka_controller_port", "s3_port", "postgres_port", "sandbox_port", "airflow_port")
-
-
-def free_ports() -> dict[str, int]:
-    """A port that nobody listens on, for each port of the settings."""
-    sockets = [socket.socket() for _ in PORTS]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return dict(zip(PORTS, (one.getsockname()[1] for one in sockets), strict=True))
-    finally:
-        for one in sockets:
-            one.close()
-
-
-@contextmanager
-def temporary_directory() -> Iterator[Path]:
-    """A directory for one stack, with a short name: a Unix socket lies in it."""
-    path = Path(tempfile.mkdtemp(prefix="assay-"))
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +37,7 @@ def stack(var_dir: Path) -> Iterator[Settings]:
     settings = load(
         _env_file=None,
         var_dir=var_dir,
-        member_key=SecretStr("tests-only"),
+        member_key=SecretStr("a key of the tests, and no secret"),
         youtube_api_key=SecretStr("sandbox"),
         **free_ports(),
     )

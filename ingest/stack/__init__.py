@@ -14,7 +14,7 @@ __all__ = ["ALL", "STORES", "down", "status", "up"]
 Progress = Callable[[str], None]
 
 STARTED_WITH = "started-with"
-PATIENCE_SECONDS = 240
+PATIENCE_SECONDS = 300
 """For a cold start on two busy cores; a usual one takes 30."""
 RESTARTS = 3
 """A part that supervisor had to start again so often will not come up."""

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import processes
 import pytest
-from conftest import free_ports
+from places import free_ports
 
 from ingest.settings import Settings, load
 

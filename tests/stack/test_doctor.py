@@ -1,7 +1,7 @@
 import pytest
-from conftest import free_ports
 from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
+from places import free_ports
 
 from ingest import doctor, publish
 from ingest.settings import Settings, load

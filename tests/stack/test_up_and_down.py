@@ -12,7 +12,7 @@ from subprocess import CompletedProcess
 
 import processes
 import pytest
-from conftest import free_ports, temporary_directory
+from places import free_ports, temporary_directory
 
 from ingest import stack as local_stack
 from ingest.errors import DependencyFailed
