@@ -15,6 +15,8 @@ from ingest.settings import Settings
 from ingest.stack.airflow import passwords, url
 
 WINDOW_DAYS = 30
+OUT_OF_REACH = {"no_views", "features_missing", "no_sample", "account_gone", "account_hidden"}
+"""Reasons that say a method does not apply: the platform, or the account, does not show what it needs."""
 
 LATEST = """
 with accounts as (
@@ -93,7 +95,7 @@ def coverage(
     widths: list[float] = []
     for row in rows:
         real = _truth_of(what, truth.get((row["platform"], row["account_id"]), {}))
-        if real is None:
+        if real is None or row[f"{what.split()[0]}_reason"] in OUT_OF_REACH:
             continue
         applies += 1
         low, high = row[f"{prefix}_low"], row[f"{prefix}_high"]
