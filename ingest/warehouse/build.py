@@ -1,6 +1,7 @@
 """Build the warehouse: one `dbt build` in this process, over what the manifests have let in."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -45,6 +46,7 @@ def build(
         arguments = ["build", "--exclude-resource-type", "unit_test"]
         outcome = run_dbt(settings, [*arguments, *(["--full-refresh"] if full_refresh else [])], progress=progress)
         _raise_failure(settings, outcome)
+        write_docs(settings)
         return _rows(settings, outcome)
 
 
@@ -67,6 +69,17 @@ def run_dbt(
         finally:
             # Else dbt keeps the file open, and locked against everybody, until this process ends.
             DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+
+
+def write_docs(settings: Settings) -> Path:
+    """Write dbt's documentation as one page, unless it is there and newer than the project; returns the page."""
+    page = settings.docs_dir / "dbt" / "index.html"
+    changed_at = max(path.stat().st_mtime for path in PROJECT.rglob("*") if path.is_file())
+    if not page.exists() or page.stat().st_mtime < changed_at:
+        _raise_failure(settings, run_dbt(settings, ["docs", "generate", "--static", "--no-compile"]))
+        page.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(settings.var_dir / "warehouse" / "target" / "static_index.html", page)
+    return page
 
 
 def refuse_another_lake(settings: Settings, store: Store) -> None:

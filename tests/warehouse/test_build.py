@@ -183,6 +183,12 @@ def test_poison_is_kept_with_its_bytes_and_counted_in_the_hour_of_its_arrival(wo
 
 
 @pytest.mark.stack
+def test_a_build_leaves_the_documentation_as_one_page(world: World) -> None:
+    page = (world.settings.docs_dir / "dbt" / "index.html").read_text()
+    assert "one row per account, day of observation, window and formula" in page.lower()
+
+
+@pytest.mark.stack
 def test_the_projects_own_unit_tests_pass(world: World) -> None:
     outcome = run_dbt(world.settings, ["test", "--select", "test_type:unit"])
     assert outcome.exception is None
