@@ -153,9 +153,10 @@ def _read_object(slot: chain.Slot, topic: Topic, start: int, body: bytes) -> tup
     faults = []
     if landed.topic_id != topic.id:
         faults.append(f"the object at {start} belongs to a topic of another id ({landed.topic_id})")
-    places = set(zip(*(table.column(name).unique().to_pylist()[:2] for name in ("_topic", "_partition")), strict=False))
-    if table.num_rows and places != {(slot.topic, slot.partition)}:
-        faults.append(f"the object at {start} holds rows of {sorted(map(str, places))}")
+    for name, only in (("_topic", slot.topic), ("_partition", slot.partition)):
+        others = [value for value in table.column(name).unique().to_pylist() if value != only]
+        if others:
+            faults.append(f"the object at {start} holds rows of {name} {_some(others)}")
     if footer.get("rows") != str(table.num_rows):
         faults.append(f"the object at {start} holds {table.num_rows} rows, its footer says {footer.get('rows')}")
     offsets: Offsets = table.column("_offset").to_numpy()
@@ -192,9 +193,9 @@ def compare(slot: chain.Slot, log: Log, lake: Chain, held: Offsets) -> dict[str,
     }
 
 
-def _some(offsets: Iterable[int]) -> str:
-    several = list(offsets)
-    shown = ", ".join(str(offset) for offset in several[:SHOWN])
+def _some(values: Iterable[object]) -> str:
+    several = list(values)
+    shown = ", ".join(str(value) for value in several[:SHOWN])
     return shown if len(several) <= SHOWN else f"{shown} … ({len(several)} in all)"
 
 
