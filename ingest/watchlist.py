@@ -1,6 +1,8 @@
 """The watch list: which accounts are followed, one line each. Collectors and dbt read the same file."""
 
 import csv
+import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -30,7 +32,7 @@ def read(path: Path) -> list[Watched]:
     """The watch list's accounts in the file's order; empty lines are skipped.
 
     Raises Misconfigured with every fault of the file: a missing column, an empty required value, an unknown platform,
-    an account listed twice (compared without case and without a leading @).
+    an account listed twice (compared without a leading @, and without case but for ids of which case is a part).
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -38,11 +40,22 @@ def read(path: Path) -> list[Watched]:
         raise Misconfigured(f"{path}: no watch list there. Set ASSAY_WATCHLIST_PATH, or write the file") from None
     except UnicodeDecodeError as error:
         raise Misconfigured(f"{path}: not UTF-8 ({error.reason} at byte {error.start}). Save it as UTF-8") from None
-    rows = csv.DictReader(text.splitlines())
+    except OSError as error:
+        raise Misconfigured(f"{path}: the watch list cannot be read: {error.strerror}") from None
+    try:
+        return _read(path, text)
+    except csv.Error as error:
+        raise Misconfigured(f"{path}: no CSV ({error}). Look for a quote that is never closed") from None
+
+
+def _read(path: Path, text: str) -> list[Watched]:
+    """The accounts in the file's text. Raises csv.Error where it is no CSV."""
+    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     names = rows.fieldnames or []
     if missing := [name for name in REQUIRED if name not in names]:
         raise Misconfigured(
-            f"{path}:1: the header lacks {', '.join(missing)}. Columns: {', '.join(REQUIRED + OPTIONAL)} (the last two optional)"
+            f"{path}:1: the header lacks {', '.join(missing)}. "
+            f"Columns: {', '.join(REQUIRED + OPTIONAL)} (the last two optional)"
         )
     faults: list[str] = []
     watched: list[Watched] = []
@@ -59,7 +72,7 @@ def read(path: Path) -> list[Watched]:
         if value["platform"] not in PLATFORMS:
             faults.append(f"{path}:{line}: unknown platform {value['platform']!r}; one of {', '.join(PLATFORMS)}")
             continue
-        identity = (value["platform"], value["account"].removeprefix("@").lower())
+        identity = (value["platform"], _compared(value["platform"], value["account"]))
         if identity in first_line:
             faults.append(f"{path}:{line}: {value['account']!r} stands on line {first_line[identity]} too; keep one")
             continue
@@ -79,3 +92,9 @@ def read(path: Path) -> list[Watched]:
     if faults:
         raise Misconfigured("the watch list has faults:\n  " + "\n  ".join(faults))
     return watched
+
+
+def _compared(platform: str, account: str) -> str:
+    """An account as it is compared with others: handles are the same in any case, YouTube's channel ids are not."""
+    name = account.removeprefix("@")
+    return name if platform == "youtube" and re.fullmatch(r"UC[\w-]{22}", name) else name.lower()

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.collect import ladder
@@ -44,6 +44,7 @@ def test_a_post_that_is_due_stays_due_until_it_is_read(age, gap, more):
         assert ladder.due([known(last_seen_at=BORN + age)], later)
 
 
+@settings(max_examples=8, deadline=None)
 @given(st.timedeltas(-SLACK / 2, SLACK / 2), st.integers(0, 59))
 def test_an_hourly_run_reads_each_post_as_often_as_the_ladder_says_and_no_more(jitter, minute):
     seen, reads, last = BORN, [], BORN

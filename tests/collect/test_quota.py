@@ -97,10 +97,10 @@ def test_the_platform_s_word_that_nothing_is_left_ends_the_window_for_all(settin
 def test_a_crash_leaves_its_lease_reserved_and_another_credential_has_its_own_budget(settings):
     Ledger(S3Store(settings), "youtube", "a key", 100).spend(1, AT, lease=60)  # never settled
     survivor = Ledger(S3Store(settings), "youtube", "a key", 100)
+    for _ in range(40):
+        survivor.spend(1, AT)
     with pytest.raises(Exhausted):
-        for _ in range(41):
-            survivor.spend(1, AT)
-    assert survivor.spent == 40
+        survivor.spend(1, AT)
     Ledger(S3Store(settings), "youtube", "another key", 100).spend(1, AT)
 
 

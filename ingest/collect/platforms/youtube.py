@@ -19,8 +19,13 @@ from ingest.settings import Settings
 BASE = "https://youtube.googleapis.com"
 VIDEO_PARTS = "snippet,statistics,contentDetails,status,liveStreamingDetails,paidProductPlacementDetails"
 
+# Without maxResults a look-up of 50 channels answers 5, and the others would count as missing.
 CHANNELS = Endpoint(
-    "channels", "/youtube/v3/channels", {"part": "snippet,statistics,contentDetails,status"}, batch=50, cost=1
+    "channels",
+    "/youtube/v3/channels",
+    {"part": "snippet,statistics,contentDetails,status", "maxResults": "50"},
+    batch=50,
+    cost=1,
 )
 UPLOADS = Endpoint(
     "playlistItems", "/youtube/v3/playlistItems", {"part": "contentDetails,status", "maxResults": "50"}, cost=1
@@ -35,7 +40,7 @@ COMMENTS = Endpoint(
     audience=True,
 )
 # Commenters' channels, asked by the path of CHANNELS: as that comes first, recordings are read as channels.
-COMMENTERS = Endpoint("commenters", CHANNELS.path, {"part": "snippet,statistics"}, batch=50, cost=1, audience=True)
+COMMENTERS = Endpoint("commenters", CHANNELS.path, CHANNELS.params, batch=50, cost=1, audience=True)
 
 CHANNEL_ID = re.compile(r"UC[\w-]{22}", re.ASCII)
 SHORT_SECONDS = 180
