@@ -5,7 +5,7 @@ from datetime import timedelta
 from airflow.sdk import dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from ingest.orchestration import PLATFORMS, START, defaults, run_id
+from ingest.orchestration import PLATFORMS, defaults, later, run_id
 
 INTERVAL = timedelta(days=7)
 
@@ -15,8 +15,7 @@ def sample_dag(platform: str) -> None:
 
     @dag(
         dag_id=f"sample_{platform}",
-        schedule="30 3 * * 1",
-        start_date=START,
+        schedule=later("30 3 * * 1"),
         catchup=False,
         max_active_runs=1,
         tags=["sample", platform],

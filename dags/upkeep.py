@@ -4,12 +4,11 @@ from datetime import timedelta
 
 from airflow.sdk import dag, task
 
-from ingest.orchestration import START, defaults, raise_findings
+from ingest.orchestration import defaults, later, raise_findings
 
 
 @dag(
-    schedule="40 4 * * *",
-    start_date=START,
+    schedule=later("40 4 * * *"),
     catchup=False,
     max_active_runs=1,
     tags=["upkeep"],

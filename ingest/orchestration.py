@@ -10,7 +10,15 @@ import urllib.request
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import Asset, Context, ExceptionRetryPolicy, RetryAction, RetryDecision, RetryRule
+from airflow.sdk import (
+    Asset,
+    Context,
+    CronTriggerTimetable,
+    ExceptionRetryPolicy,
+    RetryAction,
+    RetryDecision,
+    RetryRule,
+)
 
 from ingest.errors import AssayError, DependencyFailed
 from ingest.settings import load
@@ -21,6 +29,15 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 LAKE = Asset("lake", uri="assay://lake", extra={"what": "something landed that no check has covered"})
 
 log = logging.getLogger(__name__)
+
+
+def later(cron: str) -> CronTriggerTimetable:
+    """A schedule whose first run waits for its moment, for DAGs without a start date.
+
+    With one, Airflow runs the latest moment past as soon as it sees the DAG: right for collectors, but a new stack has
+    no use for its upkeep or for a second sample of the week.
+    """
+    return CronTriggerTimetable(cron, timezone="UTC", run_immediately=timedelta(0))
 
 
 class RetryByOutcome(ExceptionRetryPolicy):

@@ -4,12 +4,15 @@ import ast
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.serialization.encoders import coerce_to_core_timetable
+from airflow.timetables.base import TimeRestriction
 
-from ingest.orchestration import PLATFORMS
+from ingest.orchestration import PLATFORMS, START
 from ingest.settings import ROOT
 
 DAGS = ROOT / "dags"
@@ -38,7 +41,8 @@ def test_every_dag_is_bounded_owned_tagged_and_says_what_to_do_when_it_fails(bag
     dag = bag.dags[name]
     assert dag.catchup is False
     assert dag.max_active_runs == 1
-    assert dag.start_date.isoformat() == "2026-01-01T00:00:00+00:00"
+    waits = EXPECTED[name] in {"sample", "upkeep"}
+    assert dag.start_date == (None if waits else START)
     assert EXPECTED[name] in dag.tags
     assert "**When it fails**" in dag.doc_md
     for task in dag.tasks:
@@ -54,6 +58,14 @@ def test_every_dag_is_bounded_owned_tagged_and_says_what_to_do_when_it_fails(bag
 )
 def test_collectors_and_upkeep_follow_the_clock(bag: Any, name: str, schedule: str) -> None:
     assert bag.dags[name].timetable.expression == schedule
+
+
+@pytest.mark.parametrize("name", ["sample_bluesky", "upkeep"])
+def test_a_new_stack_does_not_run_what_its_last_week_would_have(bag: Any, name: str) -> None:
+    restriction = TimeRestriction(earliest=None, latest=None, catchup=False)
+    timetable = coerce_to_core_timetable(bag.dags[name].timetable)
+    first = timetable.next_dagrun_info(last_automated_data_interval=None, restriction=restriction)
+    assert first.run_after > datetime.now(UTC)
 
 
 def test_land_waits_for_notices_on_their_topic_and_for_every_tenth_minute(bag: Any) -> None:
