@@ -24,7 +24,7 @@ from ingest.warehouse.lock import hold, holder_of
 
 PROJECT = ROOT / "dbt_project"
 MEMORY = "1500MB"
-GOOD = {"success", "pass", "warn"}
+FINE = {"success", "pass", "warn", "skipped", "no-op"}
 
 
 def build(
@@ -178,7 +178,7 @@ def _raise_failure(settings: Settings, outcome: dbtRunnerResult) -> None:
     if outcome.exception is not None:
         message = f"dbt could not run: {outcome.exception}"
     else:
-        failed = [result for result in _results(outcome) if str(result.status) not in GOOD | {"skipped"}]
+        failed = [result for result in _results(outcome) if str(result.status).lower() not in FINE]
         message = "; ".join(f"{result.node.unique_id}: {result.message}" for result in failed[:3])
         if len(failed) > 3:
             message += f"; and {len(failed) - 3} more"
