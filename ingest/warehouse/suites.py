@@ -133,5 +133,6 @@ def _failures(case: Case, results: list[Any]) -> list[Failure]:
 def _observed(result: dict[str, Any]) -> str:
     if result.get("observed_value") is not None:
         return str(result["observed_value"])
-    values = ", ".join(str(value) for value in result.get("partial_unexpected_list", [])[:3])
-    return f"{result.get('unexpected_count')} of {result.get('element_count')} rows, such as {values or 'null'}"
+    values = [str(value) for value in result.get("partial_unexpected_list", [])[:3]]
+    shown = ", ".join(value for value in values if value not in {"nan", "NaT", "None"}) or "null"
+    return f"{result.get('unexpected_count')} of {result.get('element_count')} rows, such as {shown}"

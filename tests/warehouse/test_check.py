@@ -1,18 +1,21 @@
 """What was landed is judged once, platform by platform, and the verdicts are kept."""
 
 import json
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.errors import Misconfigured
+from ingest.errors import DependencyFailed, Misconfigured
 from ingest.events import TOPICS
 from ingest.land.store import S3Store
-from ingest.settings import Settings
+from ingest.settings import Settings, load
 from ingest.warehouse import check, manifests, suites
 from tests.warehouse.landed import ARRIVED, land, poison, post
 
@@ -181,6 +184,71 @@ def test_data_docs_show_the_newest_check(settings: Settings, store: S3Store) -> 
     check.check_landed(settings, now=NOW)
     page = (settings.docs_dir / "data_docs" / "landed" / "index.html").read_text()
     assert "posts, youtube" in page
+
+
+MARTS = {
+    "mart_engagement": "select 'x' as platform, 'a' as account_id, date '2026-03-04' as as_of_date, 7 as window_days, "
+    "'f' as formula, 0.1 as rate",
+    "mart_reach": "select 'x' as platform, 'a' as account_id, date '2026-03-04' as as_of_date, 7 as window_days, "
+    "5 as reach_low, 6 as reach_estimate, 7 as reach_high, 9 as views",
+    "mart_fake_followers": "select 'x' as platform, 'a' as account_id, 'follower' as relation, "
+    "date '2026-03-04' as estimate_date, 0.1 as fake_share_low, 0.2 as fake_share, 0.3 as fake_share_high, "
+    "10 as sampled, 9 as scored",
+    "mart_pipeline_health": "select 'x' as platform, timestamp '2026-03-04' as hour_at, false as is_missing, "
+    "0 as poison_rows, 0 as dead_letters, 0 as quarantined_rows, 0 as gap_offsets, 0 as unresolved_accounts",
+}
+
+
+def built(tmp_path: Path, **changed: str) -> Settings:
+    """A warehouse with one row in each mart that is checked."""
+    settings = load(_env_file=None, var_dir=tmp_path)
+    settings.warehouse.parent.mkdir(parents=True)
+    with duckdb.connect(str(settings.warehouse)) as warehouse:
+        warehouse.execute("create schema marts")
+        for mart, query in (MARTS | changed).items():
+            warehouse.execute(f"create table marts.{mart} as {query}")
+    return settings
+
+
+def test_good_marts_pass_and_say_what_is_unusual(tmp_path: Path) -> None:
+    settings = built(tmp_path, mart_pipeline_health=MARTS["mart_pipeline_health"].replace("0 as poison", "4 as poison"))
+    rows = {row["mart"]: row for row in check.check_marts(settings)}
+    assert {mart: row["verdict"] for mart, row in rows.items()} == dict.fromkeys(check.CHECKED_MARTS, "passed")
+    assert "poison_rows" in rows["mart_pipeline_health"]["warnings"]
+    assert (settings.docs_dir / "data_docs" / "marts" / "index.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("mart", "good", "bad", "said"),
+    [
+        ("mart_reach", "7 as reach_high", "10 as reach_high", r"_greater_than_b on views, reach_high observed 1 of 1"),
+        ("mart_fake_followers", "0.3 as", "1.3 as", r"between on fake_share_high observed 1 of 1 rows, such as 1\.3"),
+        ("mart_engagement", "0.1 as rate", "-1 as rate", r"between on rate observed 1 of 1 rows, such as -1"),
+    ],
+)
+def test_a_critical_failure_of_a_mart_names_expectation_column_and_what_was_seen(
+    tmp_path: Path, mart: str, good: str, bad: str, said: str
+) -> None:
+    settings = built(tmp_path, **{mart: MARTS[mart].replace(good, bad)})
+    with pytest.raises(DependencyFailed, match=rf"{mart}: critical: expect_column_\w*{said}"):
+        check.check_marts(settings)
+
+
+def test_marts_that_were_never_built_cannot_be_checked(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="assay build"):
+        check.check_marts(load(_env_file=None, var_dir=tmp_path))
+
+
+def test_a_warehouse_that_somebody_writes_to_is_waited_for_and_then_its_holder_named(tmp_path: Path) -> None:
+    settings = load(_env_file=None, var_dir=tmp_path, warehouse_wait_seconds=0.5)
+    settings.warehouse.parent.mkdir(parents=True)
+    hold = f"import duckdb, sys; c = duckdb.connect({str(settings.warehouse)!r}); print(flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        with pytest.raises(DependencyFailed, match=f"held by process {holder.pid}"):
+            check.check_marts(settings)
+        holder.communicate()
 
 
 def test_there_is_a_suite_for_every_topic_and_for_every_mart_that_is_checked() -> None:
