@@ -43,7 +43,12 @@ class Cycle:
             resolved.update(account.account_id for account in accounts)
             await each(accounts, session.spared(self._collect))
         if self._is_whole and session.unresolved:
-            await self._look_for([account for account in self._known.accounts if account not in resolved])
+            known = {account for account in self._known.accounts if account not in session.gone | resolved}
+            await self._look_for(sorted(known))
+        for account_id in sorted(session.gone):
+            due = {post.post_id for post in ladder.due(self._known.of(account_id), self._now)}
+            session.expected_posts += len(due)
+            await self._want(account_id, due)
         await self._look_up(self._wanted)
         session.say(
             f"{len(resolved)} of {len(watched)} accounts, {session.publisher.published['posts']} posts published"
@@ -132,8 +137,8 @@ class Cycle:
     async def _look_for(self, accounts: list[str]) -> None:
         """Accounts with known posts that no line of the watch list led to, when some line led nowhere.
 
-        One that is gone gets its tombstone, and its due posts are looked up, so that their end is noticed. One that is
-        there was renamed or taken off the watch list: nothing of it is read.
+        One that is gone gets its tombstone. One that is there was renamed or taken off the watch list: nothing of it
+        is read.
         """
         session = self._session
 
@@ -141,10 +146,7 @@ class Cycle:
             reading: Reading = (await session.client.ask(call)).reading
             gone = [event for event in reading.accounts if event.state == "gone"]
             session.publish(gone)
-            for event in gone:
-                due = ladder.due(self._known.of(event.account_id), self._now)
-                session.expected_posts += len(due)
-                self._wanted.update({post.post_id: event.account_id for post in due})
+            session.gone.update(event.account_id for event in gone)
             for account in reading.found:
                 session.say(
                     f"{account.account_id} is there, but no line of the watch list leads to it; was it renamed?"

@@ -35,6 +35,8 @@ class Sampling:
 
     async def _sample(self, account: Account) -> None:
         """One account's sample, published when it is whole: only then is known how it was drawn."""
+        if not account.listing:
+            return
         posts = await self._recent_posts(account) if self._session.platform.audience_posts else []
         pages = self._session.platform.audience(account, posts)
         if self._session.platform.audience_posts:
@@ -55,8 +57,6 @@ class Sampling:
 
     async def _recent_posts(self, account: Account) -> list[str]:
         """The account's newest posts, as many as a sample is drawn from."""
-        if not account.listing:
-            return []
         exchange = await self._session.client.ask(self._session.platform.listing(account, True))
         return [post.post_id for post in exchange.reading.listed][: self._session.platform.audience_posts]
 

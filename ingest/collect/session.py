@@ -43,6 +43,9 @@ class Session:
     expected_accounts: int = 0
     expected_posts: int = 0
     unresolved: list[str] = field(default_factory=list)
+    """What of the watch list leads to nobody."""
+    gone: set[str] = field(default_factory=set)
+    """Accounts that the platform says are gone."""
 
     def publish(self, messages: Iterable[Message]) -> None:
         """Hand messages on to Kafka at once: nothing is kept until the end of the run."""
@@ -64,6 +67,7 @@ class Session:
         async def ask(call: Call) -> None:
             for exchange in await self._resolve(call):
                 self.publish(exchange.reading.accounts)
+                self.gone.update(event.account_id for event in exchange.reading.accounts if event.state == "gone")
                 for account in exchange.reading.found:
                     found.update(dict.fromkeys(account.names & wanted.keys(), account))
 

@@ -3,10 +3,10 @@
 import ssl
 import time
 from datetime import datetime, timedelta
-from importlib.metadata import version
 
 import httpx2
 
+from ingest import __version__
 from ingest.collect.outcome import Answer
 from ingest.collect.platform import Call
 from ingest.events import instant
@@ -36,7 +36,7 @@ class Live:
     """Requests go where their addresses say, with the credential. Redirects are not followed: it goes nowhere else."""
 
     def __init__(self, settings: Settings, credential: dict[str, str]) -> None:
-        agent = f"assay/{version('assay')}" + (f" (+{settings.contact})" if settings.contact else "")
+        agent = f"assay/{__version__}" + (f" (+{settings.contact})" if settings.contact else "")
         self._headers = {"User-Agent": agent, "Accept": "application/json", "Accept-Encoding": "gzip"} | credential
         self._http = self._open()
 

@@ -80,7 +80,9 @@ def items(value: Any) -> list[dict[str, Any]]:
 
 
 def identifier(value: Any) -> str:
-    """A required id. Ids are texts: never cast to a number. Raises Unreadable when it is something else."""
+    """A required id as a text, also where a fork writes a number. Raises Unreadable for anything else."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
     if not isinstance(value, str) or not value:
         raise Unreadable("no_id")
     return value

@@ -191,9 +191,13 @@ def _author(uri: str) -> str:
 def _parse_profile(profile: dict[str, Any], observe: Observer) -> None:
     did, handle = identifier(profile.get("did")), text(profile.get("handle"))
     followers = count(profile.get("followersCount"))
+    closed = any(
+        label.get("val") == "!no-unauthenticated" and not label.get("neg") for label in items(profile.get("labels"))
+    )
     observe.account(
         did,
         state="visible",
+        state_reason="members_only" if closed else None,  # who asks that only members read them is not read further
         handle=handle,
         display_name=text(profile.get("displayName")),
         created_at=when(moment(profile.get("createdAt"))),
@@ -210,7 +214,8 @@ def _parse_profile(profile: dict[str, Any], observe: Observer) -> None:
         raw=values.raw(profile),
     )
     names = frozenset({did, handle.lower()} if handle else {did})
-    observe.reading.found.append(Account(did, names, BASE, did, followers))
+    listing = None if closed else did
+    observe.reading.found.append(Account(did, names, BASE, listing, followers))
 
 
 def _is_verified(profile: dict[str, Any]) -> bool | None:

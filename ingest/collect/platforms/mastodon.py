@@ -164,13 +164,13 @@ def _parse_list(call: Call, found: list[dict[str, Any]], observe: Observer) -> N
         return
     if call.endpoint == FOLLOWERS:
         for member in found:
-            name = _full_name(call, identifier(member.get("acct")))
+            name = _full_name(call, identifier(member.get("acct") or member.get("username")))
             fallback = f"{call.path_values['id']}@{call.host}"
             observe.member(None, name, relation="follower", fallback_account=fallback, **_features(member))
         return
     for status in found:
         author = mapping(status.get("account")).get("id")
-        if call.endpoint == STATUSES and author is not None and author != call.path_values["id"]:
+        if call.endpoint == STATUSES and author is not None and identifier(author) != call.path_values["id"]:
             continue
         _post(call, status, observe)
     if call.endpoint == STATUSES:

@@ -113,7 +113,7 @@ def classify(call: Call, answer: Answer, now: datetime) -> Verdict:
     error = answer.fields.get("error")
     if answer.status >= 400 and isinstance(error, dict):
         return _classify_error(error, answer, now)
-    if 400 <= answer.status < 500 and isinstance(error, str):  # the token endpoint's own form
+    if 400 <= answer.status < 500 and answer.status != 429 and isinstance(error, str):  # the token endpoint's own form
         return Verdict(Outcome.REFUSED, error, message=ADVICE.get(error, CHECK_KEY), of_credential=True)
     if not 200 <= answer.status < 300:
         return by_status(answer, now, CHECK_KEY)
@@ -132,7 +132,7 @@ def _classify_error(error: dict[str, Any], answer: Answer, now: datetime) -> Ver
     message = values.plain(error.get("message")) or reason
     metadata = lenient(info.get("metadata"))
     limit = f"{metadata.get('quota_limit')} {metadata.get('quota_unit')} {message}"
-    if answer.status >= 500:
+    if answer.status >= 500 or reason in {"backendError", "internalError"}:
         return Verdict(Outcome.UNAVAILABLE, reason, retry_after(answer, now))
     if reason in DAY_SPENT or (reason in TOO_FAST and re.search(r"per ?day|1/d\b", limit, re.IGNORECASE)):
         return Verdict(Outcome.EXHAUSTED, reason, next_reset(now), message)
