@@ -122,7 +122,7 @@ def consumer_settings(settings: Settings) -> Configuration:
         "enable.partition.eof": True,
         "partition.assignment.strategy": "cooperative-sticky",
         "max.poll.interval.ms": 600_000,
-        "session.timeout.ms": 30_000,
+        "session.timeout.ms": 10_000,
         "topic.metadata.refresh.interval.ms": 60_000,
         "fetch.wait.max.ms": 100,
         "fetch.max.bytes": 16 << 20,

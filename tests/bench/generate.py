@@ -12,7 +12,7 @@ from ingest import events
 from ingest.settings import Settings
 
 START = 1_794_960_000  # 2026-11-18T00:00:00Z
-WORDS = (
+WORDS = (  # noqa: SIM905
     "how we built the best new home studio under budget review morning routine day in my life recipe easy vegan "
     "dinner ideas travel vlog japan hidden gems unboxing camera lens battery marathon training week update honest "
     "truth about brand deal summer haul street style tutorial workout game launch café señal 東京 прогулка 🎬 ✨ live"
@@ -98,7 +98,7 @@ def _post(chance: random.Random, platform: str) -> dict[str, object]:
     kind = chance.choice(FORMATS)
     post: dict[str, object] = {
         "post_id": post_id,
-        "published_at": f"2026-{chance.randint(8, 10):02d}-{chance.randint(1, 28):02d}T{_clock(chance.randrange(86400))}Z",
+        "published_at": f"2026-10-{chance.randint(1, 28):02d}T{_clock(chance.randrange(86400))}Z",
         "url": f"https://{platform}.example/{post_id}",
         "format": kind,
         "relation": "original",
