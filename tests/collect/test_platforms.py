@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -15,6 +16,7 @@ from ingest.collect.platform import recognise
 from ingest.collect.platforms import REGISTRY, mastodon, youtube
 from ingest.events import TOPICS, encode
 
+RECORDINGS = Path(__file__).parent.parent / "recordings"
 AT = datetime(2026, 9, 2, 12, tzinfo=UTC)
 KEY = MemberKey(b"a key of the tests")
 URLS = {
@@ -58,7 +60,7 @@ def bodies(platform):
 
 
 @pytest.mark.parametrize("name", REGISTRY)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_any_answer_gives_exactly_one_outcome_and_never_raises(name, data):
     platform = REGISTRY[name]
@@ -101,6 +103,51 @@ def test_any_answer_gives_exactly_one_outcome_and_never_raises(name, data):
     msgspec.json.decode(
         encode(dead_letter(platform, call, answer, verdict, at=AT, run_id="r")), type=TOPICS["dead_letters"]
     )
+
+
+def paths(found, so_far=()):
+    """Every place in a document, as the keys and indexes that lead to it."""
+    yield so_far
+    inner = found.items() if isinstance(found, dict) else enumerate(found) if isinstance(found, list) else ()
+    for step, value in inner:
+        yield from paths(value, (*so_far, step))
+
+
+def put(found, path, value):
+    """The document with a value put in one place."""
+    if not path:
+        return value
+    copy = found.copy()
+    copy[path[0]] = put(found[path[0]], path[1:], value)
+    return copy
+
+
+def recorded(name):
+    """Method, address and document of our own recordings of a platform."""
+    for path in sorted(RECORDINGS.glob(f"{name}/*.har")):
+        for entry in json.loads(path.read_text(encoding="utf-8"))["log"]["entries"]:
+            content = entry["response"]["content"]
+            if entry["_expect"]["outcome"] in {"ok", "gone"} and content["text"].startswith(("{", "[")):
+                request = entry["request"]
+                yield request["method"], request["url"], entry["response"]["status"], json.loads(content["text"])
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_a_good_answer_with_anything_in_one_place_is_read_or_malformed(name, data):
+    platform = REGISTRY[name]
+    method, url, status, found = data.draw(st.sampled_from(list(recorded(name))))
+    place = data.draw(st.sampled_from(list(paths(found))))
+    spoiled = put(found, place, data.draw(LEAVES | documents(name)))
+    call = recognise(platform.endpoints, method, url)
+    answer = Answer(status, {}, json.dumps(spoiled).encode(), url)
+    verdict, reading = interpret(platform, call, answer, at=AT, run_id="r", key=KEY)
+    assert status >= 400 or verdict.outcome in {Outcome.OK, Outcome.GONE, Outcome.MALFORMED}
+    for event in [*reading.posts, *reading.accounts, *(member.seen for member in reading.members)]:
+        if event.account_id:
+            msgspec.json.decode(encode(event), type=type(event))
+    platform.next_page(call, answer)
 
 
 @pytest.mark.parametrize("name", REGISTRY)
