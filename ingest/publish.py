@@ -4,6 +4,7 @@ At least once: a message counts as published when the broker has acknowledged it
 so a task that is tried again publishes the same events.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Iterable
 from types import TracebackType
@@ -16,6 +17,9 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 from ingest import events
 from ingest.errors import DependencyFailed
 from ingest.settings import Settings
+
+# On a busy machine it warns of every tenth of a second that it had to wait; what goes wrong is raised anyway.
+logging.getLogger("kafka").setLevel(logging.ERROR)
 
 DAY_MS = 86_400_000
 PARTITIONS = {"posts": 8, "accounts": 8, "followers": 8, "dead_letters": 2, "notices": 1}

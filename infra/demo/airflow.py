@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -51,12 +52,13 @@ def collect_and_wait(settings: Settings, *, progress: Callable[[str], None]) -> 
         )
 
 
-def _client(settings: Settings) -> httpx2.Client:
-    api = httpx2.Client(base_url=url(settings), timeout=30)
-    answer = api.post("/auth/token", json={"username": "admin", "password": passwords(settings)["admin"]})
-    answer.raise_for_status()
-    api.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-    return api
+@contextmanager
+def _client(settings: Settings) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=url(settings), timeout=30, trust_env=False) as api:
+        answer = api.post("/auth/token", json={"username": "admin", "password": passwords(settings)["admin"]})
+        answer.raise_for_status()
+        api.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        yield api
 
 
 def _runs(api: httpx2.Client, dag: str) -> list[dict[str, Any]]:

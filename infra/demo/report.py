@@ -95,7 +95,7 @@ def coverage(
     widths: list[float] = []
     for row in rows:
         real = _truth_of(what, truth.get((row["platform"], row["account_id"]), {}))
-        if real is None or row[f"{what.split()[0]}_reason"] in OUT_OF_REACH:
+        if real is None or row[f"{what.split(maxsplit=1)[0]}_reason"] in OUT_OF_REACH:
             continue
         applies += 1
         low, high = row[f"{prefix}_low"], row[f"{prefix}_high"]

@@ -74,6 +74,9 @@ def judge(cases: list[Case], docs: Path) -> list[tuple[Failure, ...]]:
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
+    # This module turns its own logger up to INFO when it is imported.
+    logging.getLogger(ProgressBarsConfig.__module__).setLevel(logging.WARNING)
+
     for case in cases:
         if missing := set(case.suite.columns) - set(case.frame.columns):
             raise Misconfigured(
