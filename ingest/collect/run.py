@@ -50,7 +50,7 @@ def collect(
         session.publisher.flush()  # known is only what is on Kafka
         known.write(store, platform, before, cycle.seen, now)
 
-    return run_session(settings, chosen, work, now=now, run_id=run_id, key=None, progress=progress)
+    return run_session(settings, chosen, work, store=store, now=now, run_id=run_id, key=None, progress=progress)
 
 
 def sample(
@@ -71,12 +71,12 @@ def sample(
     watched = _watched(settings, chosen, accounts)
     if not watched:
         return _nothing(chosen, now, run_id, progress)
-    key = members.required(settings)
+    key, store = members.required(settings), S3Store(settings)
 
     async def work(session: Session) -> None:
         await Sampling(session, settings.audience_sample_size).run(watched)
 
-    return run_session(settings, chosen, work, now=now, run_id=run_id, key=key, progress=progress)
+    return run_session(settings, chosen, work, store=store, now=now, run_id=run_id, key=key, progress=progress)
 
 
 def _watched(settings: Settings, platform: Platform, accounts: Sequence[str] | None) -> list[Watched]:

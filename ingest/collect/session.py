@@ -15,7 +15,7 @@ from ingest.collect.platform import Account, Call, Platform
 from ingest.collect.quota import Ledger
 from ingest.collect.transport import Clock
 from ingest.events import CONTRACT, BatchPublished, DeadLetter, Message, event_id, instant
-from ingest.land.store import S3Store
+from ingest.land.store import Store
 from ingest.publish import Publisher
 from ingest.settings import Settings
 from ingest.watchlist import Watched
@@ -128,6 +128,7 @@ def run_session(
     platform: Platform,
     work: Callable[[Session], Awaitable[None]],
     *,
+    store: Store,
     now: datetime,
     run_id: str,
     key: MemberKey | None,
@@ -145,7 +146,7 @@ def run_session(
         ledger = None
         if units is not None:
             credential = "\n".join(platform.authorise(settings).values())
-            ledger = Ledger(S3Store(settings), platform.name, credential, units)
+            ledger = Ledger(store, platform.name, credential, units)
 
         def bury(letter: DeadLetter) -> None:
             publisher.publish([letter])
