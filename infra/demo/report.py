@@ -128,7 +128,7 @@ def _where(settings: Settings) -> str:
             f"Airflow     {url(settings)}   admin / {passwords(settings)['admin']}",
             f"Postgres    {settings.bi_dsn}   schema marts, read only",
             f"Sandbox     {settings.sandbox}   a stand-in for the platforms; its truth under /_truth/accounts",
-            f"Data Docs   {settings.docs_dir / 'data_docs' / 'index.html'}",
+            f"Data Docs   {settings.docs_dir / 'data_docs' / 'marts' / 'index.html'}   (and landed/)",
             f"dbt docs    {settings.docs_dir / 'dbt' / 'index.html'}",
             "Stop        make down      (make clean also wipes the data)",
         ]
