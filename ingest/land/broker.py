@@ -22,7 +22,7 @@ from ingest.settings import Settings
 
 Configuration = dict[str, str | int | float | bool]
 
-REQUEST_SECONDS = 15.0
+REQUEST_SECONDS = 10.0
 EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
@@ -125,8 +125,8 @@ def consumer_settings(settings: Settings) -> Configuration:
         "session.timeout.ms": 10_000,
         "topic.metadata.refresh.interval.ms": 60_000,
         "fetch.wait.max.ms": 100,
-        "fetch.max.bytes": 16 << 20,
-        "max.partition.fetch.bytes": 2 << 20,
+        "fetch.max.bytes": 4 << 20,
+        "max.partition.fetch.bytes": 1 << 20,
         "queued.max.messages.kbytes": 32 << 10,
     }
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
+from typing import cast
 
 import msgspec
 import pyarrow as pa
@@ -43,11 +44,10 @@ class Judged:
 
 def decode(topic: str, payloads: Sequence[bytes | None]) -> Decoded:
     """The payloads in columns, with a verdict on each. Never raises for any bytes; None (no value) is poison."""
-    whole = [payload for payload in payloads if payload is not None]
     if not payloads:
         return Decoded(typed_schema(topic).empty_table())
-    if len(whole) == len(payloads):
-        table = decode_fast.read(topic, whole)
+    if None not in payloads:
+        table = decode_fast.read(topic, cast("Sequence[bytes]", payloads))
         if table is not None:
             return Decoded(table)
     return decode_by_record(topic, payloads)

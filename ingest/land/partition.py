@@ -22,7 +22,7 @@ from ingest.land.store import Put, Store
 
 log = logging.getLogger("assay.land")
 
-CHUNK_ROWS = 16_384
+CHUNK_ROWS = 12_288
 CHUNK_BYTES = 8 << 20
 """When buffered records become a row group; together with the number of partitions, what a worker needs of memory."""
 ROW_OVERHEAD = 400
