@@ -223,10 +223,19 @@ def _print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
     if not rows:
         print("nothing to do")
         return
+    # A pipe has no width: wide enough then that no value is folded.
+    console = Console(width=None if sys.stdout.isatty() else 250, highlight=False)
     table = Table(box=None, pad_edge=False)
+    if len(rows) == 1:
+        table.show_header = False
+        for name, value in rows[0].items():
+            if value is not None:
+                table.add_row(name.replace("_", " "), str(value))
+        console.print(table)
+        return
     names = list(dict.fromkeys(name for row in rows for name in row))
     for name in names:
         table.add_column(name.replace("_", " "), overflow="fold")
     for row in rows:
         table.add_row(*("" if row.get(name) is None else str(row[name]) for name in names))
-    Console(soft_wrap=False).print(table)
+    console.print(table)
