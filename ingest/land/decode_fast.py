@@ -1,9 +1,9 @@
 """Payloads to columns by Arrow's JSON reader: fast, and fenced, because on its own it is neither strict nor safe.
 
 Seen with pyarrow 26: a batch of `null` alone ends the process; two objects in one message shift the offsets of the
-next; bytes after a NUL are ignored; invalid UTF-8, `NaN`, loose instants and null list elements pass. So every payload
-must look like one object before the reader sees it, and every column is held against the contract afterwards. Any
-doubt about any row, and the whole batch is left to the record-by-record way, which alone decides what is poison.
+next; invalid UTF-8, `NaN`, loose instants and null list elements pass. So every payload must look like one object
+before the reader sees it, and every column is held against the contract afterwards. Any doubt about any row, and the
+whole batch is left to the record-by-record way, which alone decides what is poison.
 """
 
 from collections.abc import Sequence
@@ -72,7 +72,7 @@ def _heads(joined: bytes, payloads: Sequence[bytes]) -> np.ndarray | None:
     if lengths.min() <= HEAD_LENGTH + 1 or lengths.max() > PAYLOAD_LIMIT:
         return None
     data = np.frombuffer(joined, np.uint8)
-    if np.count_nonzero(data == NEWLINE) != len(payloads) - 1 or b"\0" in joined:
+    if np.count_nonzero(data == NEWLINE) != len(payloads) - 1:
         return None
     ends = np.cumsum(lengths + 1) - 1
     if (data[ends - 1] != ord("}")).any():

@@ -179,6 +179,7 @@ def worst(topic: str = "posts") -> dict[str, bytes]:
         "a leading zero": whole[:-1] + b',"views":01}',
         "an endless number": whole[:-1] + b',"duration_seconds":1e400}',
         "NaN": whole[:-1] + b',"duration_seconds":NaN}',
+        "Infinity": whole[:-1] + b',"duration_seconds":Infinity}',
         "-Infinity": whole[:-1] + b',"duration_seconds":-Infinity}',
         "six digits of a second": wire(post(observed_at="2026-11-18T00:00:00.123456Z")),
         "no such day": wire(post(observed_at="2026-02-30T00:00:00Z")),

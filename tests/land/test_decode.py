@@ -51,7 +51,7 @@ def test_both_ways_agree_on_any_bytes(payloads: list[bytes | None]) -> None:
 
 @pytest.mark.parametrize("name", worst())
 def test_the_worst_payloads_get_one_verdict_alone_and_among_good_neighbours(name: str) -> None:
-    bad, good = worst()[name], wire(post(text="good"))
+    bad, good = worst()[name], wire(post(text="good", views=3, duration_seconds=5.5, hashtags=["a"]))
     agree("posts", [bad])
     mixed = decode("posts", [good, bad, good])
     agree("posts", [good, bad, good])
