@@ -3,10 +3,12 @@
 Reads are `read_committed`, everywhere: the end of a log is the end of what a consumer may see.
 """
 
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from confluent_kafka import (
+    Consumer,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -23,6 +25,7 @@ from ingest.settings import Settings
 Configuration = dict[str, str | int | float | bool]
 
 REQUEST_SECONDS = 10.0
+CLOSE_SECONDS = 5.0
 EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
@@ -134,3 +137,10 @@ def consumer_settings(settings: Settings) -> Configuration:
 def group(settings: Settings) -> str:
     """The consumer group; its offsets only show the lag."""
     return f"{settings.topic_prefix}assay-landing"
+
+
+def close(consumer: Consumer) -> None:
+    """Close a consumer, but wait only so long: librdkafka itself waits for a broker that is gone for ever."""
+    closing = threading.Thread(target=consumer.close, daemon=True)
+    closing.start()
+    closing.join(CLOSE_SECONDS)

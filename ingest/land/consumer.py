@@ -12,7 +12,7 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, Kaf
 
 from ingest.errors import DependencyFailed, Misconfigured
 from ingest.land import chain
-from ingest.land.broker import Broker, Log, Topic, consumer_settings
+from ingest.land.broker import Broker, Log, Topic, close, consumer_settings
 from ingest.land.heads import Heads
 from ingest.land.partition import PATIENCE_SECONDS, Clock, Ending, Partition, Records
 from ingest.settings import Settings
@@ -24,7 +24,7 @@ OBJECT_BYTES = 64 << 20
 """The largest object: always a single PUT."""
 COLLECT_AFTER = 500_000
 """New objects after which Python looks for cycles."""
-SILENCE_SECONDS = 30.0
+SILENCE_SECONDS = 20.0
 """How long the broker may say nothing while there is something to read."""
 
 
@@ -68,7 +68,7 @@ class Landing:
         finally:
             gc.set_threshold(*thresholds)
             self._closing = True
-            self._consumer.close()
+            close(self._consumer)
             self._consumer = None
 
     def hold(self, topic: Topic, logs: dict[int, Log]) -> list[TopicPartition]:

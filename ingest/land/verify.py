@@ -19,7 +19,7 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from ingest import events
 from ingest.errors import Misconfigured
 from ingest.land import chain
-from ingest.land.broker import Broker, Log, Topic, consumer_settings
+from ingest.land.broker import Broker, Log, Topic, close, consumer_settings
 from ingest.land.consumer import BATCH, SILENCE_SECONDS, silence
 from ingest.land.store import S3Store, Store
 from ingest.settings import Settings
@@ -239,7 +239,7 @@ def _read_broker(
                 said = now
                 progress(f"read {sum(map(len, found.values())):,} records of the broker")
     finally:
-        consumer.close()
+        close(consumer)
     return {slot: np.array(offsets, np.int64) for slot, offsets in found.items()}
 
 

@@ -27,7 +27,7 @@ log = logging.getLogger("assay.land")
 
 Progress = Callable[[str], None] | None
 
-CHECK_SECONDS = 60.0
+CHECK_SECONDS = 20.0
 """How often a service looks whether its topics are still the ones it began with."""
 STOP_SECONDS = 10.0
 """How long a service that is told to stop goes on writing what it has; the rest is read again by the next one."""
