@@ -1,75 +1,26 @@
 """Landing through the real broker into the real store, by the functions and by the command that people use."""
 
-import io
 import json
-import os
-import signal
 import subprocess
-import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 from confluent_kafka import Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
 
 from ingest.errors import DependencyFailed, Misconfigured
 from ingest.land import chain, worker
 from ingest.land.store import S3Store
 from ingest.land.verify import verify
-from ingest.settings import ROOT, Settings
+from ingest.settings import Settings
 from tests.bench.generate import produce
+from tests.land.lake import admin, all_ok, make_anew, places, rows, send
 from tests.land.payloads import post, wire, worst
 
 pytestmark = pytest.mark.stack
 Assay = Callable[..., subprocess.CompletedProcess[str]]
-
-
-def send(settings: Settings, topic: str, payloads: list[bytes | None], *, partition: int = 0, **options: Any) -> None:
-    producer = Producer({"bootstrap.servers": settings.kafka})
-    for payload in payloads:
-        producer.produce(settings.topic(topic), payload, b"key", partition=partition, **options)
-    assert producer.flush(30) == 0
-
-
-def rows(settings: Settings, topic: str = "posts", columns: list[str] | None = None) -> list[dict[str, Any]]:
-    store, found = S3Store(settings), []
-    for key in store.list(chain.dates_prefix(topic)):
-        if chain.parse_key(key):
-            stored = store.get(key)
-            assert stored is not None
-            found += pq.read_table(io.BytesIO(stored.body), columns=columns, use_threads=False).to_pylist()
-    return found
-
-
-def places(settings: Settings, topic: str = "posts") -> Counter[tuple[int, int]]:
-    return Counter((row["_partition"], row["_offset"]) for row in rows(settings, topic, ["_partition", "_offset"]))
-
-
-def all_ok(settings: Settings) -> bool:
-    found = verify(settings)
-    assert all(row["ok"] for row in found), [row for row in found if not row["ok"]]
-    return not any(row["lag"] for row in found)
-
-
-def admin(settings: Settings) -> AdminClient:
-    return AdminClient({"bootstrap.servers": settings.kafka})
-
-
-def make_anew(settings: Settings, topic: str, partitions: int = 8, **configuration: str) -> None:
-    name, client = settings.topic(topic), admin(settings)
-    client.delete_topics([name])[name].result()
-    for _ in range(50):
-        if name not in client.list_topics(timeout=10).topics:
-            break
-        time.sleep(0.1)
-    configuration = {"message.timestamp.type": "LogAppendTime"} | configuration
-    client.create_topics([NewTopic(name, partitions, 1, config=configuration)])[name].result()
 
 
 def test_drain_lands_every_event_of_every_topic_once_and_a_second_one_nothing(settings: Settings) -> None:
@@ -94,26 +45,6 @@ def test_a_drain_with_nothing_new_is_quick(settings: Settings) -> None:
     begun = time.process_time()
     assert worker.drain(settings) == []
     assert time.process_time() - begun < 0.5
-
-
-def test_two_drains_and_a_service_at_once_land_every_event_once(
-    settings: Settings, assay: Assay, follower: "Follower"
-) -> None:
-    small = settings.model_copy(update={"land_object_rows": 300})
-    produce(settings, 8_000)
-    follower.start(small)
-    outcomes: list[list[dict[str, Any]]] = []
-    threads = [threading.Thread(target=lambda: outcomes.append(worker.drain(small))) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    produce(settings, 2_000, seed=2)
-    for thread in threads:
-        thread.join()
-    worker.drain(small)
-    follower.stop()
-    counted = places(settings)
-    assert (len(counted), set(counted.values())) == (10_000, {1})
-    assert all_ok(settings)
 
 
 def test_the_worst_payloads_land_as_poison_beside_good_neighbours(settings: Settings) -> None:
@@ -248,102 +179,6 @@ def test_a_missing_topic_is_named_with_the_next_step(settings: Settings) -> None
         worker.drain(other)
     with pytest.raises(Misconfigured, match="there is no topic 'nonsense'"):
         worker.drain(settings, ["nonsense"])
-
-
-class Follower:
-    """`assay land --follow` as a process of its own."""
-
-    def __init__(self, log: Path) -> None:
-        self._log = log
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self, settings: Settings) -> None:
-        command = [str(Path(sys.executable).parent / "assay"), "land", "--follow"]
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                command, env=os.environ | settings.as_environment(), cwd=ROOT, stderr=log, stdout=log
-            )
-
-    def stop(self) -> int:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(60)
-
-    def kill(self) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
-
-    def wait_for(self, text: str, seconds: float = 60) -> str:
-        end = time.monotonic() + seconds
-        while text not in (said := self._log.read_text()):
-            assert time.monotonic() < end, f"{text!r} was never said:\n{said}"
-            time.sleep(0.1)
-        return said
-
-
-@pytest.fixture
-def follower(tmp_path: Path) -> Iterator[Follower]:
-    one = Follower(tmp_path / "follow.log")
-    yield one
-    one.kill()
-
-
-def test_a_service_lands_quiet_topics_by_age_and_stops_on_sigterm(settings: Settings, follower: Follower) -> None:
-    quick = settings.model_copy(update={"land_object_seconds": 1.0})
-    follower.start(quick)
-    follower.wait_for("assigned partitions=27")
-    send(settings, "notices", [b"{}"] * 2)
-    said = follower.wait_for("commit topic")
-    assert "put start key=raw/notices/" in said
-    assert len(rows(settings, "notices")) == 2
-    assert follower.stop() == 0
-    assert "stopped" in follower.wait_for("stopped")
-
-
-def test_a_service_that_is_stopped_lands_what_it_has_buffered(settings: Settings, follower: Follower) -> None:
-    send(settings, "posts", [wire(post())] * 3)
-    follower.start(settings)
-    follower.wait_for("assigned partitions=27")
-    time.sleep(3)
-    assert rows(settings) == []
-    assert follower.stop() == 0
-    assert len(rows(settings)) == 3
-    assert all_ok(settings)
-
-
-def test_a_service_on_a_topic_made_anew_ends_with_2(settings: Settings, follower: Follower) -> None:
-    send(settings, "posts", [wire(post())] * 5)
-    worker.drain(settings)
-    make_anew(settings, "posts")
-    send(settings, "posts", [wire(post())])
-    follower.start(settings)
-    assert follower._process is not None
-    assert follower._process.wait(60) == 2
-    assert "Two ways out" in follower.wait_for("made anew")
-
-
-def test_two_services_share_the_partitions_and_hand_them_over(settings: Settings, tmp_path: Path) -> None:
-    quick = settings.model_copy(update={"land_object_seconds": 1.0})
-    first, second = Follower(tmp_path / "1.log"), Follower(tmp_path / "2.log")
-    try:
-        first.start(quick)
-        first.wait_for("assigned partitions=27")
-        produce(settings, 2_000)
-        second.start(quick)
-        second.wait_for("assigned partitions=")
-        produce(settings, 2_000, seed=2)
-        assert first.stop() == 0
-        produce(settings, 1_000, seed=3)
-        end = time.monotonic() + 60
-        while sum(places(settings).values()) < 5_000 and time.monotonic() < end:
-            time.sleep(0.5)
-        assert second.stop() == 0
-    finally:
-        first.kill()
-        second.kill()
-    assert set(places(settings).values()) == {1}
-    assert all_ok(settings)
 
 
 def test_one_memory_budget_bounds_all_buffers(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
