@@ -139,5 +139,7 @@ def load(**overrides: object) -> Settings:
         lines = []
         for fault in error.errors():
             name = "ASSAY_" + "_".join(str(part) for part in fault["loc"]).upper()
-            lines.append(f"{name}={fault['input']!r}: {fault['msg']}")
+            field = Settings.model_fields.get(str(fault["loc"][0])) if fault["loc"] else None
+            is_secret = field is not None and field.annotation is SecretStr
+            lines.append(f"{name}={'(hidden)' if is_secret else repr(fault['input'])}: {fault['msg']}")
         raise Misconfigured("settings are wrong:\n  " + "\n  ".join(lines)) from None

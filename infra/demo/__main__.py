@@ -4,6 +4,7 @@ The month runs through the same functions as the DAGs, only with `now` moved on.
 triggers the collectors' DAGs and nothing else; their notices start `land`, the lake's asset starts `marts`.
 """
 
+import signal
 import sys
 import time
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from ingest.settings import load
 
 def main() -> int:
     """Run the demo; the exit code. A failure or Ctrl-C takes the stack down again."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends the demo, the stack goes down
     settings = load()
     started = time.monotonic()
 
