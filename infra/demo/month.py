@@ -52,9 +52,7 @@ def play(settings: Settings, *, until: datetime, progress: Callable[[str], None]
     groups = list(weeks(since, until))
     progress(f"simulating {instant(since)} to {instant(until)}: {sum(map(len, groups))} rounds of three platforms")
     processes = get_context("spawn")
-    with ProcessPoolExecutor(
-        len(PLATFORMS), mp_context=processes, initializer=rounds.leave_interrupts_to_the_parent
-    ) as pool:
+    with ProcessPoolExecutor(len(PLATFORMS), mp_context=processes, initializer=rounds.belong_to_the_parent) as pool:
         for moments in groups:
             played = [pool.submit(rounds.play, settings, platform, moments) for platform in PLATFORMS]
             while wait(played, timeout=LANDING_SECONDS).not_done:

@@ -1,6 +1,9 @@
 """One platform's rounds, in a process of its own: kept apart so that the process imports nothing of the warehouse."""
 
+import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -19,6 +22,14 @@ def play(settings: Settings, platform: str, moments: Sequence[datetime]) -> int:
     return published + (members.followers or 0)
 
 
-def leave_interrupts_to_the_parent() -> None:
-    """Ctrl-C reaches every process of the terminal; only the parent shall act on it."""
+def belong_to_the_parent() -> None:
+    """Leave Ctrl-C, which reaches every process of a terminal, to the parent; and end when it ends, however it does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+
+
+def _end_with_the_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
