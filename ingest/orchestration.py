@@ -20,10 +20,11 @@ from airflow.sdk import (
     RetryRule,
 )
 
+from ingest.collect.platforms import REGISTRY
 from ingest.errors import AssayError, DependencyFailed
 from ingest.settings import load
 
-PLATFORMS = ("youtube", "bluesky", "mastodon")
+PLATFORMS = tuple(REGISTRY)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 LAKE = Asset("lake", uri="assay://lake", extra={"what": "something landed that no check has covered"})

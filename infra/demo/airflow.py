@@ -9,11 +9,12 @@ from urllib.parse import quote
 
 import httpx2
 
+from ingest.collect.platforms import REGISTRY
 from ingest.errors import DependencyFailed
 from ingest.settings import Settings
 from ingest.stack.airflow import passwords, url
 
-COLLECTORS = ("collect_youtube", "collect_bluesky", "collect_mastodon")
+COLLECTORS = tuple(f"collect_{platform}" for platform in REGISTRY)
 PATIENCE_SECONDS = 240
 
 

@@ -14,13 +14,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from infra.demo import rounds
+from ingest.collect.platforms import REGISTRY
 from ingest.events import instant
 from ingest.land import worker
 from ingest.land.store import S3Store
 from ingest.settings import Settings
 from ingest.warehouse import build, check, known_posts, publish
 
-PLATFORMS = ("youtube", "bluesky", "mastodon")
+PLATFORMS = tuple(REGISTRY)
 DAYS = 30
 HOURLY_DAYS = 2
 LANDING_SECONDS = 2.0
