@@ -12,13 +12,14 @@ import pytest
 from airflow.serialization.encoders import coerce_to_core_timetable
 from airflow.timetables.base import TimeRestriction
 
+from ingest.collect.platforms import REGISTRY
 from ingest.orchestration import PLATFORMS, START
 from ingest.settings import ROOT
 
 DAGS = ROOT / "dags"
 FILES = sorted(DAGS.glob("*.py"))
 EXPECTED = {
-    **{f"{kind}_{platform}": kind for kind in ("collect", "sample") for platform in ("youtube", "bluesky", "mastodon")},
+    **{f"{kind}_{platform}": kind for kind in ("collect", "sample") for platform in REGISTRY},
     **{name: name for name in ("land", "marts", "upkeep")},
 }
 
@@ -34,6 +35,12 @@ def bag() -> Any:
 def test_every_file_parses_and_defines_the_dags_that_its_name_says(bag: Any) -> None:
     assert bag.import_errors == {}
     assert {name: Path(dag.fileloc).stem for name, dag in bag.dags.items()} == EXPECTED
+
+
+def test_every_platform_of_the_registry_has_its_dags_and_pool() -> None:
+    assert set(PLATFORMS) == set(REGISTRY)
+    pools = json.loads((ROOT / "infra" / "local" / "pools.json").read_text())
+    assert {name for name in pools if name.startswith("api_")} == {f"api_{platform}" for platform in REGISTRY}
 
 
 @pytest.mark.parametrize("name", EXPECTED)
