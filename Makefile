@@ -23,7 +23,7 @@ lint: setup ## ruff, mypy --strict, sqlfluff (a minute)
 	$(bin)/ruff check .
 	$(bin)/ruff format --check .
 	$(bin)/mypy
-	$(bin)/sqlfluff lint dbt_project/models dbt_project/tests
+	$(bin)/sqlfluff lint dbt_project/models
 
 up: setup ## start the local stack and wait until it is well (half a minute)
 	@$(bin)/assay up
