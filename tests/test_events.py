@@ -19,6 +19,16 @@ def test_two_different_subjects_never_share_an_id(a: str, b: str, c: str, d: str
     assert (one == other) == ((a, b) == (c, d))
 
 
+@given(st.text("ab", min_size=2, max_size=6), st.data())
+def test_where_one_id_ends_and_the_next_begins_counts(ids: str, data: st.DataObject) -> None:
+    one, other = (data.draw(st.integers(1, len(ids) - 1)) for _ in range(2))
+    assert (_id_of(ids[:one], ids[one:]) == _id_of(ids[:other], ids[other:])) == (one == other)
+
+
+def _id_of(account: str, post: str) -> str:
+    return events.event_id(events.PostObserved, "youtube", (account, post), "videos", "r")
+
+
 def test_id_differs_by_type_platform_endpoint_and_run() -> None:
     ids = {
         events.event_id(kind, platform, ("1",), endpoint, run)  # type: ignore[arg-type]

@@ -4,16 +4,15 @@ Platforms do not wait for each other, so each plays its rounds of a week in a pr
 then the week is checked and built, and the known posts go back to the collectors.
 """
 
-import io
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from infra.demo import rounds
+from ingest.collect import known
 from ingest.collect.platforms import REGISTRY
 from ingest.events import instant
 from ingest.land import worker
@@ -72,10 +71,6 @@ def play(settings: Settings, *, until: datetime, progress: Callable[[str], None]
 
 def _collected_until(settings: Settings) -> datetime | None:
     """When the newest known post was last seen: where an earlier demo on this `var/` stopped."""
-    newest = []
-    for platform in PLATFORMS:
-        found = S3Store(settings).get(f"state/known_posts/{platform}.parquet")
-        if found is not None:
-            seen = pc.max(pq.read_table(io.BytesIO(found.body)).column("last_seen_at")).as_py()
-            newest += [seen] if seen else []
-    return max(newest, default=None)
+    store = S3Store(settings)
+    newest = [pc.max(known.read(store, platform).table["last_seen_at"]).as_py() for platform in PLATFORMS]
+    return max(filter(None, newest), default=None)
