@@ -73,7 +73,7 @@ def read(store: Store, platform: str) -> KnownPosts:
 
     Raises Misconfigured when the object is no such table, DependencyFailed when the store does not answer.
     """
-    key = _key(platform)
+    key = object_key(platform)
     found = store.get(key)
     if found is None:
         return KnownPosts(SCHEMA.empty_table())
@@ -96,8 +96,9 @@ def write(store: Store, platform: str, known: KnownPosts, seen: Iterable[Known],
     after = after.filter(pc.greater(after["published_at"], pa.scalar(now - HORIZON, SCHEMA.field("published_at").type)))
     body = io.BytesIO()
     pq.write_table(after.sort_by([("account_id", "ascending"), ("post_id", "ascending")]), body, compression="zstd")
-    store.put(_key(platform), body.getvalue(), if_absent=known.etag is None, if_match=known.etag)
+    store.put(object_key(platform), body.getvalue(), if_absent=known.etag is None, if_match=known.etag)
 
 
-def _key(platform: str) -> str:
+def object_key(platform: str) -> str:
+    """Where a platform's known posts lie in the lake."""
     return f"state/known_posts/{platform}.parquet"

@@ -7,16 +7,14 @@ It can be written again from `fct_posts` at any time.
 import io
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ingest.collect.known import SCHEMA, object_key
+from ingest.collect.ladder import HORIZON
 from ingest.land.store import S3Store
 from ingest.settings import Settings
 from ingest.warehouse.reading import open_warehouse
-
-KEPT_DAYS = 90
-"""Posts older than this are not looked up any more, counted from the platform's newest observation."""
 
 QUERY = f"""
 with watched as (
@@ -33,9 +31,9 @@ with watched as (
 
 select platform, account_id, post_id, published_at, last_seen_at, state
 from watched
-where published_at > newest_observation - interval {KEPT_DAYS} day
+where published_at > newest_observation - interval {HORIZON.days} day
 order by platform, account_id, post_id
-"""  # noqa: S608 our own number
+"""  # noqa: S608 our own number: the ladder looks no further back
 
 
 def write(settings: Settings) -> list[dict[str, Any]]:
@@ -57,19 +55,3 @@ def write(settings: Settings) -> list[dict[str, Any]]:
         store.put(key, body.getvalue())
         rows.append({"platform": platform, "posts": len(own), "object": key})
     return rows
-
-
-def object_key(platform: str) -> str:
-    """Where a platform's known posts lie in the lake."""
-    return f"state/known_posts/{platform}.parquet"
-
-
-SCHEMA = pa.schema(
-    {
-        "account_id": pa.string(),
-        "post_id": pa.string(),
-        "published_at": pa.timestamp("ms", tz="UTC"),
-        "last_seen_at": pa.timestamp("ms", tz="UTC"),
-        "state": pa.string(),
-    }
-)
