@@ -19,7 +19,7 @@ from kafka.errors import KafkaError
 
 from ingest import publish, watchlist
 from ingest.errors import AssayError, DependencyFailed, Misconfigured
-from ingest.land.probe import require_conditional_put
+from ingest.land import probe
 from ingest.land.store import S3Store
 from ingest.settings import Settings
 from ingest.stack import airflow, needs, secret, supervise
@@ -180,8 +180,12 @@ def _days(milliseconds: str) -> int:
 
 def _store(settings: Settings) -> Iterator[Finding]:
     store = S3Store(settings)
-    require_conditional_put(store)
-    yield _well("object store", f"s3://{settings.lake_bucket} honours If-None-Match and If-Match")
+    for one, fault in probe.examine(store):
+        if fault is None:
+            yield _well(f"object store, {one.name}", f"holds in s3://{settings.lake_bucket}")
+        else:
+            step = f"{one.serves} cannot rest on it: use a store that does (docs/stores.md) in ASSAY_S3_ENDPOINT"
+            yield _wrong(f"object store, {one.name}", fault, step)
     expiring = [
         prefix for prefix in store.expiring() if LAKE_PREFIX.startswith(prefix) or prefix.startswith(LAKE_PREFIX)
     ]

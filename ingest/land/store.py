@@ -26,7 +26,8 @@ class Put(Enum):
 
     WRITTEN = "written"
     REFUSED = "refused"
-    """412: the condition does not hold; something (perhaps our own earlier attempt) is there already."""
+    """The condition does not hold. 412: something (perhaps our own earlier attempt) is there already, or the etag is
+    another; 404: the object with that etag is gone."""
     CONFLICT = "conflict"
     """409: another conditional write to the key was under way; try again."""
 
@@ -140,6 +141,8 @@ class S3Store:
                 return Put.REFUSED
             if _status(error) == 409:
                 return Put.CONFLICT
+            if if_match and _code(error) == "NoSuchKey":
+                return Put.REFUSED
             raise self._failure("writing", key, error) from error
         except BotoCoreError as error:
             raise self._failure("writing", key, error) from error
@@ -161,7 +164,7 @@ class S3Store:
             found = self._reads.get_object(Bucket=self.bucket, Key=key)
             return Object(found["Body"].read(), found["ETag"])
         except ClientError as error:
-            if _status(error) == 404 and error.response.get("Error", {}).get("Code") != "NoSuchBucket":
+            if _status(error) == 404 and _code(error) != "NoSuchBucket":
                 return None
             raise self._failure("reading", key, error) from error
         except BotoCoreError as error:
@@ -184,7 +187,7 @@ class S3Store:
         try:
             rules = self._reads.get_bucket_lifecycle_configuration(Bucket=self.bucket).get("Rules", [])
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") == "NoSuchLifecycleConfiguration":
+            if _code(error) == "NoSuchLifecycleConfiguration":
                 return ()
             raise self._failure("asking for the lifecycle rules of", "", error) from error
         except BotoCoreError as error:
@@ -209,10 +212,14 @@ class S3Store:
                 f"{verb} {where} was refused: {error}. Check ASSAY_S3_ACCESS_KEY, ASSAY_S3_SECRET_KEY, "
                 "ASSAY_S3_REGION and the bucket's policy"
             )
-        if isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") == "NoSuchBucket":
+        if isinstance(error, ClientError) and _code(error) == "NoSuchBucket":
             return Misconfigured(f"{verb} {where} failed: there is no bucket {self.bucket!r}. Make it, or `assay up`")
         return DependencyFailed(f"{verb} {where} failed: {error}. Is the store up? `assay status`")
 
 
 def _status(error: ClientError) -> int:
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))

@@ -4,6 +4,7 @@ from kafka.admin import NewTopic
 from places import free_ports
 
 from ingest import doctor, publish
+from ingest.land.probe import PROPERTIES
 from ingest.settings import Settings, load
 
 
@@ -22,7 +23,7 @@ def broken(settings: Settings) -> Settings:
 def test_topics_and_store_of_a_fresh_stack_are_well(settings: Settings):
     rows = doctor.examine(broken(settings))
     about = [row for row in rows if str(row["part"]).startswith(("topic ", "object store"))]
-    assert len(about) == len(publish.PARTITIONS) + 1
+    assert len(about) == len(publish.PARTITIONS) + len(PROPERTIES)
     assert [row for row in about if not row["ok"]] == []
 
 
