@@ -55,7 +55,15 @@ class Result:
         return sum(count for (way, _), count in self.counts.items() if way != NEIGHBOUR)
 
 
-def fuzz(seed: int, count: int, *, first: int = 0, findings: Path = FINDINGS, child: Sequence[str] = CHILD) -> Result:
+def fuzz(
+    seed: int,
+    count: int,
+    *,
+    first: int = 0,
+    findings: Path = FINDINGS,
+    enough: int = ENOUGH,
+    child: Sequence[str] = CHILD,
+) -> Result:
     """At least `count` bent payloads, from batch `first` on; `child` is the command that does the work."""
     result, number = Result(), first
     with tempfile.TemporaryDirectory(prefix="assay-fuzz-") as directory:
