@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingest import events
-from ingest.land import decode_fast
+from ingest.land import decode as decoding
 from ingest.land.columns import columns, typed_schema
 from ingest.land.decode import decode, decode_by_record
 from tests.bench.generate import posts
@@ -21,7 +21,7 @@ MANY = settings(max_examples=60, deadline=None, suppress_health_check=list(Healt
 
 def agree(topic: str, payloads: list[bytes | None]) -> None:
     """Both ways of reading the batch say the same."""
-    quick, careful = decode(topic, payloads), decode_by_record(topic, payloads, fast=False)
+    quick, careful = decode(topic, payloads), decode_by_record(topic, payloads)
     assert dict(quick.errors) == dict(careful.errors)
     assert quick.beyond == careful.beyond
     assert quick.table.schema == careful.table.schema == typed_schema(topic)
@@ -44,7 +44,7 @@ def test_both_ways_agree_on_one_bent_event(payload: bytes) -> None:
 
 
 @settings(MANY, max_examples=200)
-@given(payloads=st.lists(st.binary(max_size=40) | st.binary(max_size=20).map(lambda b: decode_fast.PREFIX + b + b"}")))
+@given(payloads=st.lists(st.binary(max_size=40) | st.binary(max_size=20).map(lambda b: b'{"event_id":"' + b + b"}")))
 def test_both_ways_agree_on_any_bytes(payloads: list[bytes | None]) -> None:
     agree("posts", payloads)
 
@@ -93,11 +93,11 @@ def test_no_payload_ends_the_process() -> None:
 @pytest.mark.parametrize("topic", TOPICS)
 @settings(MANY, max_examples=40)
 @given(data=st.data())
-def test_good_events_take_the_fast_way_and_keep_their_values(topic: str, data: st.DataObject) -> None:
+def test_good_events_keep_their_values(topic: str, data: st.DataObject) -> None:
     event = data.draw(good_events(topic))
-    table = decode_fast.read(topic, [wire(event)])
-    assert table is not None
-    row = table.to_pylist()[0]
+    decoded = decode(topic, [wire(event)])
+    assert not decoded.errors
+    row = decoded.table.to_pylist()[0]
     for column in columns(topic):
         value = event.get(column.name)
         if column.kind == "instant" and value is not None:
@@ -106,8 +106,9 @@ def test_good_events_take_the_fast_way_and_keep_their_values(topic: str, data: s
             assert row[column.name] == value
 
 
-def test_generated_events_take_the_fast_way() -> None:
-    assert decode_fast.read("posts", [payload for _, payload in posts(2_000)]) is not None
+def test_good_events_never_need_the_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "judge", None)
+    assert not decode("posts", [payload for _, payload in posts(2_000)]).errors
 
 
 def test_a_field_beyond_the_contract_keeps_the_payload_and_the_columns() -> None:
