@@ -45,11 +45,14 @@ class Settings(BaseSettings):
     s3_region: str = "us-east-1"
     s3_access_key: str = "assay"
     s3_secret_key: SecretStr = SecretStr("assay-local-only")
+    s3_timeout_seconds: float = Field(default=60.0, gt=0, description="how long the store may take to answer")
     lake_bucket: str = "lake"
 
     # Landing
     land_object_rows: int = Field(default=250_000, ge=1, description="rows of one object at most")
     land_object_seconds: float = Field(default=60.0, gt=0, description="age at which a service lands what it has")
+    land_session_seconds: float = Field(default=10.0, ge=1, description="silence after which Kafka gives a service up")
+    land_poll_seconds: float = Field(default=600.0, ge=1, description="longest pause between reads; more than silence")
     land_memory_mb: int = Field(default=256, ge=16, description="budget of all partitions' buffers together")
 
     # Warehouse and serving

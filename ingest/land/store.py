@@ -94,7 +94,7 @@ class S3Store:
             config=Config(
                 retries={"total_max_attempts": attempts, "mode": "standard"},
                 connect_timeout=5,
-                read_timeout=60,
+                read_timeout=settings.s3_timeout_seconds,
                 s3={"addressing_style": "path"},
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
