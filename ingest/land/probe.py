@@ -56,8 +56,8 @@ def require_conditional_put(store: Store) -> None:
     fault = _OVERWROTE if second is Put.WRITTEN else _untrue_head(store, key, 0)
     if fault is not None:
         raise Misconfigured(
-            f"the object store does not honour conditional writes ({fault}), so nothing can be landed there exactly "
-            "once. Use one that does (docs/stores.md) in ASSAY_S3_ENDPOINT; `assay doctor` tries it"
+            f"nothing can be landed exactly once in this object store: {fault}. Set ASSAY_S3_ENDPOINT to a store that "
+            "honours conditional writes (docs/stores.md); `assay doctor` tries them"
         )
 
 

@@ -40,6 +40,7 @@ class Entry:
     size: int
     etag: str
     metadata: Mapping[str, str]
+    """By its names in lower case."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,9 @@ class S3Store:
             raise self._failure("looking at", key, error) from error
         except BotoCoreError as error:
             raise self._failure("looking at", key, error) from error
-        return Entry(key, found["ContentLength"], found["ETag"], found["Metadata"])
+        # S3 keeps names in lower case; servers and proxies written in Go capitalise the headers they travel in.
+        metadata = {name.lower(): value for name, value in found["Metadata"].items()}
+        return Entry(key, found["ContentLength"], found["ETag"], metadata)
 
     def get(self, key: str) -> Object | None:
         try:

@@ -85,7 +85,8 @@ def test_of_many_puts_on_one_etag_at_once_one_wins(store: S3Store) -> None:
         store.put(key, b"before")
         before = store.head(key)
         assert before is not None
-        puts = at_once(lambda writer, put=partial(store.put, key, if_match=before.etag): put(b"%d" % writer))
+        put = partial(store.put, key, if_match=before.etag)
+        puts = at_once(lambda writer, put=put: put(b"%d" % writer))
         (winner,) = [writer for writer, put in enumerate(puts) if put is Put.WRITTEN]
         stored = store.get(key)
         assert stored is not None
@@ -212,7 +213,8 @@ def test_the_warehouse_reads_the_lakes_objects_where_they_lie(store: S3Store, ke
     body = io.BytesIO()
     pq.write_table(pa.table({"number": range(200_000), "text": ["x"] * 200_000}), body, row_group_size=20_000)
     store.put(key, body.getvalue())
-    assert lake(f"select sum(number), count(text) from '{{}}/{key}' where number >= 150000") == [(8_749_975_000, 50_000)]
+    query = f"select count(text), min(number), max(number) from '{{}}/{key}' where number >= 150000"
+    assert lake(query) == [(50_000, 150_000, 199_999)]
 
 
 @pytest.fixture
