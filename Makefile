@@ -1,7 +1,7 @@
 # One short command for each thing that people and CI do. Every one of them may be repeated and interrupted.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint up down status clean lock scorecard bench-land bench-freshness kill-land fuzz
+.PHONY: help setup demo test lint up down status clean lock scorecard bench-land bench-freshness kill-land fuzz stores
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 bin := .venv/bin
@@ -53,6 +53,10 @@ bench-freshness: setup ## ten times: a collect that has finished, to its rows in
 
 fuzz: setup ## count=100000 bent payloads through the decoder, 5,000 more through broker and store; seed=N repeats (7 minutes)
 	@$(bin)/python -m tests.land.fuzz --count $(or $(count),100000) --broker $(or $(broker),5000) $(if $(seed),--seed $(seed)) $(if $(batch),--batch $(batch))
+
+stores: setup ## what the landing asks of a store, and the landing itself, on two independent stores (a minute; needs Go)
+	@$(bin)/python -m tests.land.versitygw
+	@$(bin)/pytest tests/land/test_store_conformance.py tests/land/test_landing_on_other_stores.py
 
 kill-land: setup ## kill -9 a landing worker twenty times, then verify (some minutes)
 	@$(bin)/python tests/chaos/kill_land.py

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
-from places import free_ports
 
 from ingest.errors import AssayError, DependencyFailed, Misconfigured
 from ingest.settings import ROOT, Settings, load
+from tests.places import free_ports
 
 MODULE = "github.com/versity/versitygw/cmd/versitygw"
 VERSION = "v1.8.0"
