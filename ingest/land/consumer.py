@@ -205,9 +205,11 @@ class Landing:
         self.partitions[slot].totals = totals
 
     def _keep_budget(self) -> None:
-        """Land the largest buffers until all of them fit. Nothing is read meanwhile, so none can grow."""
+        """Compact the largest buffers, then land them, until all of them fit. Nothing is read meanwhile."""
         while sum(partition.memory for partition in self.partitions.values()) > self._budget:
             largest = max(self.partitions.values(), key=lambda partition: partition.memory)
+            if largest.compact():
+                continue
             log.info("over budget topic=%s partition=%d bytes=%d", *_of(largest), largest.memory)
             if not self.land(largest):
                 self.seek(self.partitions[largest.slot])

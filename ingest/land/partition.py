@@ -22,9 +22,9 @@ from ingest.land.store import Put, Store
 
 log = logging.getLogger("assay.land")
 
-CHUNK_ROWS = 12_288
-CHUNK_BYTES = 8 << 20
-"""When buffered records become a row group; together with the number of partitions, what a worker needs of memory."""
+CHUNK_ROWS = 2_048
+CHUNK_BYTES = 4 << 20
+"""When buffered records are decoded."""
 ROW_OVERHEAD = 400
 """Bytes that one buffered record takes beside its payload, about: Kafka's message, its key, Python's objects."""
 PATIENCE_SECONDS = 120.0
@@ -179,8 +179,17 @@ class Partition:
             self._pending_bytes += sum(map(len, filter(None, taken.payloads)))
             self.position = taken.offsets[-1] + 1
             if self._pending_rows >= CHUNK_ROWS or self._pending_bytes >= CHUNK_BYTES:
-                self._encode()
+                self._decode()
         return rest
+
+    def compact(self) -> bool:
+        """Need less memory for the same rows; False when that is not possible."""
+        if not self._pending_rows and not (self._object and self._object.waiting):
+            return False
+        self._decode()
+        if self._object is not None:
+            self._object.compact()
+        return True
 
     def land(self, patience: float = PATIENCE_SECONDS) -> Ending:
         """Write the buffer as one object at the head, with one conditional PUT; afterwards nothing is buffered.
@@ -192,7 +201,7 @@ class Partition:
         if self._day is None:
             return Ending.LANDED
         key, next_offset, opened = self._key(self._day), self.position, self._opened
-        self._encode()
+        self._decode()
         assert self._object is not None
         rows, poison = self._object.rows, self._object.poison
         landed = chain.Landed(next_offset, uuid.uuid4().hex, self._topic_id)
@@ -255,8 +264,8 @@ class Partition:
         self.head = found.next
         self._discard()
 
-    def _encode(self) -> None:
-        """Turn the pending records into a row group."""
+    def _decode(self) -> None:
+        """Hand the pending records to the object in the making."""
         if not self._pending_rows:
             return
         if self._object is None:
