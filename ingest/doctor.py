@@ -13,7 +13,6 @@ from typing import Any
 
 import httpx2
 import psycopg
-from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 
@@ -141,10 +140,7 @@ def _postgres(settings: Settings) -> Iterator[Finding]:
 
 def _topics(settings: Settings) -> Iterator[Finding]:
     """The configuration that the broker says it uses, beside the one that assay needs."""
-    try:
-        admin = KafkaAdminClient(**publish.client_settings(settings))
-    except KafkaError as error:
-        raise DependencyFailed(f"Kafka at {settings.kafka} does not answer: {type(error).__name__}") from error
+    admin = publish.administer(settings)
     try:
         there = set(admin.list_topics())
         for name in publish.PARTITIONS:
@@ -230,5 +226,5 @@ def _connection(settings: Settings) -> Finding:
         return _wrong(part, "the triggerer does not run", "`assay up`")
     has = dict(line.partition("=")[::2] for line in Path(f"/proc/{state.pid}/environ").read_text().split("\0"))
     if has.get(variable) != airflow.kafka_connection(settings):
-        return _wrong(part, f"the triggerer runs with {has.get(variable)}", "`assay up` starts it with these settings")
+        return _wrong(part, "the triggerer runs with another one", "`assay up` starts it with these settings")
     return _well(part, f"bootstrap servers {settings.kafka}")

@@ -14,7 +14,7 @@ from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
-from ingest import events
+from ingest import events, kafka
 from ingest.errors import DependencyFailed
 from ingest.settings import Settings
 
@@ -44,13 +44,19 @@ def topic_configuration(name: str) -> dict[str, str]:
 
 
 def client_settings(settings: Settings) -> dict[str, object]:
-    """Connection settings for kafka-python, from the one dictionary of librdkafka's names."""
-    return {"bootstrap_servers": settings.kafka.split(","), "bootstrap_timeout_ms": BOOTSTRAP_MS} | {
-        name.replace(".", "_")
-        .replace("sasl_username", "sasl_plain_username")
-        .replace("sasl_password", "sasl_plain_password"): value
-        for name, value in settings.kafka_security.items()
-    }
+    """Connection settings for kafka-python. Raises Misconfigured for a file that holds no certificate."""
+    return kafka.kafka_python(settings) | {"bootstrap_timeout_ms": BOOTSTRAP_MS}
+
+
+def administer(settings: Settings) -> KafkaAdminClient:
+    """A connection for questions and changes; to be closed.
+
+    Raises DependencyFailed when no broker answers, Misconfigured when none takes our credentials.
+    """
+    try:
+        return KafkaAdminClient(**client_settings(settings))
+    except KafkaError as error:
+        raise kafka.unreachable(settings, error) from error
 
 
 def create_topics(settings: Settings) -> list[str]:
@@ -59,25 +65,24 @@ def create_topics(settings: Settings) -> list[str]:
     Raises DependencyFailed when the broker cannot be reached.
     """
     made = []
+    admin = administer(settings)
     try:
-        admin = KafkaAdminClient(**client_settings(settings))
-        try:
-            for name, partitions in PARTITIONS.items():
-                topic = NewTopic(
-                    name=settings.topic(name),
-                    num_partitions=partitions,
-                    replication_factor=settings.kafka_replication,
-                    topic_configs=topic_configuration(name),
-                )
-                try:
-                    admin.create_topics([topic], wait_for_metadata=True)
-                except TopicAlreadyExistsError:
-                    continue
-                made.append(topic.name)
-        finally:
-            admin.close()
+        for name, partitions in PARTITIONS.items():
+            topic = NewTopic(
+                name=settings.topic(name),
+                num_partitions=partitions,
+                replication_factor=settings.kafka_replication,
+                topic_configs=topic_configuration(name),
+            )
+            try:
+                admin.create_topics([topic], wait_for_metadata=True)
+            except TopicAlreadyExistsError:
+                continue
+            made.append(topic.name)
     except KafkaError as error:
         raise DependencyFailed(f"Kafka at {settings.kafka} failed: {error}. Is it up? `assay status`") from error
+    finally:
+        admin.close()
     return made
 
 
@@ -105,7 +110,7 @@ class Publisher:
                 request_timeout_ms=min(30_000, int(self._timeout * 500)),
             )
         except KafkaError as error:
-            raise self._failure(error) from error
+            raise kafka.unreachable(self._settings, error) from error
         return self
 
     def publish(self, messages: Iterable[events.Message]) -> None:

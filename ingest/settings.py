@@ -7,9 +7,9 @@ of the local stack; an address set by itself points anywhere else.
 import json
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, FilePath, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ingest.errors import Misconfigured
@@ -34,17 +34,22 @@ class Settings(BaseSettings):
 
     # Kafka
     kafka_bootstrap: str = ""
-    kafka_security: dict[str, str] = Field(
-        default_factory=dict, description="further client settings in librdkafka's names, as JSON: SASL, TLS"
-    )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    kafka_username: str = ""
+    kafka_password: SecretStr = SecretStr("")
+    kafka_ca_file: FilePath | None = Field(default=None, description="PEM; absent: the machine's authorities")
+    kafka_certificate_file: FilePath | None = Field(default=None, description="PEM, for brokers that ask clients too")
+    kafka_key_file: FilePath | None = Field(default=None, description="PEM, the key of the certificate")
     kafka_replication: int = 1
     topic_prefix: str = Field(default="", description="put before every topic's name, for a shared cluster")
 
     # Object storage
     s3_endpoint: str = ""
     s3_region: str = "us-east-1"
-    s3_access_key: str = "assay"
+    s3_access_key: str = Field(default="assay", description="empty: the AWS chain finds one (profile, role, instance)")
     s3_secret_key: SecretStr = SecretStr("assay-local-only")
+    s3_ca_file: FilePath | None = Field(default=None, description="PEM; absent: the machine's authorities")
     s3_timeout_seconds: float = Field(default=60.0, gt=0, description="how long the store may take to answer")
     lake_bucket: str = "lake"
 
@@ -54,6 +59,10 @@ class Settings(BaseSettings):
     land_session_seconds: float = Field(default=10.0, ge=1, description="silence after which Kafka gives a service up")
     land_poll_seconds: float = Field(default=600.0, ge=1, description="longest pause between reads; more than silence")
     land_memory_mb: int = Field(default=256, ge=16, description="budget of all partitions' buffers together")
+    land_metrics_host: str = Field(default="127.0.0.1", description="where a service shows metrics and health")
+    land_metrics_port: int | None = Field(
+        default=None, ge=0, le=65535, description="0: nowhere; absent: the usual port, if it is free"
+    )
 
     # Warehouse and serving
     warehouse_path: Path | None = None
@@ -72,13 +81,39 @@ class Settings(BaseSettings):
 
     # Operation
     alert_webhook: SecretStr = SecretStr("")
-    log_level: str = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["logfmt", "json"] = "logfmt"
 
-    @field_validator("var_dir", "cache_dir", "watchlist_path", "warehouse_path")
+    @field_validator(
+        "var_dir",
+        "cache_dir",
+        "watchlist_path",
+        "warehouse_path",
+        "kafka_ca_file",
+        "kafka_certificate_file",
+        "kafka_key_file",
+        "s3_ca_file",
+    )
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         """The parts of the stack run in directories of their own."""
         return path and path.absolute()
+
+    @model_validator(mode="after")
+    def _kafka_is_whole(self) -> Self:
+        """A password without SASL would be ignored, and a file without TLS: nobody means that."""
+        protocol = self.kafka_security_protocol
+        named = bool(self.kafka_username), bool(self.kafka_password.get_secret_value())
+        if protocol.startswith("SASL_") and not all(named):
+            raise ValueError(f"ASSAY_KAFKA_SECURITY_PROTOCOL={protocol} needs ASSAY_KAFKA_USERNAME and …_PASSWORD")
+        if not protocol.startswith("SASL_") and any(named):
+            raise ValueError(f"ASSAY_KAFKA_USERNAME and …_PASSWORD need SASL, not {protocol}")
+        files = (self.kafka_ca_file, self.kafka_certificate_file, self.kafka_key_file)
+        if any(files) and not protocol.endswith("SSL"):
+            raise ValueError(f"ASSAY_KAFKA_…_FILE needs SSL or SASL_SSL, not {protocol}")
+        if (files[1] is None) != (files[2] is None):
+            raise ValueError("ASSAY_KAFKA_CERTIFICATE_FILE and ASSAY_KAFKA_KEY_FILE go together")
+        return self
 
     def as_environment(self) -> dict[str, str]:
         """What is set, as the `ASSAY_` variables that give a process which we start the same settings."""
@@ -144,5 +179,8 @@ def load(**overrides: object) -> Settings:
             name = "ASSAY_" + "_".join(str(part) for part in fault["loc"]).upper()
             field = Settings.model_fields.get(str(fault["loc"][0])) if fault["loc"] else None
             is_secret = field is not None and field.annotation is SecretStr
+            if not fault["loc"]:  # several settings together; the input is all of them
+                lines.append(fault["msg"])
+                continue
             lines.append(f"{name}={'(hidden)' if is_secret else repr(fault['input'])}: {fault['msg']}")
         raise Misconfigured("settings are wrong:\n  " + "\n  ".join(lines)) from None

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import Misconfigured
+from ingest.kafka import kafka_python, librdkafka
 from ingest.settings import load
 
 
@@ -45,3 +46,41 @@ def test_a_process_started_with_the_settings_environment_has_the_same_settings(
     for name, value in settings.as_environment().items():
         monkeypatch.setenv(name, value)
     assert load(_env_file=None) == settings
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        ({"kafka_security_protocol": "SASL_SSL", "kafka_username": "me"}, "_PASSWORD"),
+        ({"kafka_username": "me", "kafka_password": "do-not-show"}, "need SASL, not PLAINTEXT"),
+        ({"kafka_ca_file": __file__}, "needs SSL"),
+        ({"kafka_security_protocol": "SSL", "kafka_key_file": __file__}, "go together"),
+    ],
+)
+def test_kafka_settings_that_would_be_ignored_are_refused(chosen: dict[str, str], said: str) -> None:
+    with pytest.raises(Misconfigured, match=said) as fault:
+        load(_env_file=None, **chosen)
+    assert "do-not-show" not in str(fault.value)
+
+
+def test_both_kafka_clients_get_the_same_connection() -> None:
+    chosen = load(
+        _env_file=None,
+        kafka_bootstrap="a:1,b:2",
+        kafka_security_protocol="SASL_SSL",
+        kafka_username="me",
+        kafka_password="pw",
+    )
+    reads, publishes = librdkafka(chosen), kafka_python(chosen)
+    assert reads["bootstrap.servers"] == ",".join(publishes["bootstrap_servers"])
+    assert reads["security.protocol"] == publishes["security_protocol"]
+    assert reads["sasl.mechanism"] == publishes["sasl_mechanism"]
+    assert (reads["sasl.username"], reads["sasl.password"]) == ("me", "pw")
+    assert (publishes["sasl_plain_username"], publishes["sasl_plain_password"]) == ("me", "pw")
+
+
+def test_a_file_that_is_no_certificate_is_named() -> None:
+    chosen = load(_env_file=None, kafka_security_protocol="SSL", kafka_ca_file=__file__)
+    for client in (librdkafka, kafka_python):
+        with pytest.raises(Misconfigured, match="test_settings.py"):
+            client(chosen)

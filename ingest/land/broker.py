@@ -17,14 +17,21 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
-from ingest import events
+from ingest import events, kafka
 from ingest.errors import DependencyFailed, Misconfigured
+from ingest.kafka import Configuration
 from ingest.land.chain import Slot
 from ingest.settings import Settings
 
-Configuration = dict[str, str | int | float | bool]
-
 REQUEST_SECONDS = 10.0
+UNREACHED = {
+    KafkaError._TIMED_OUT,
+    KafkaError._TRANSPORT,
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._RESOLVE,
+    KafkaError._AUTHENTICATION,
+    KafkaError._SSL,
+}
 CLOSE_SECONDS = 5.0
 EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
@@ -97,7 +104,9 @@ class Broker:
         return found
 
     def failure(self, error: KafkaError) -> DependencyFailed | Misconfigured:
-        """The error in words for people."""
+        """The error in words for people; looks for the reason when the broker was not reached."""
+        if error.code() in UNREACHED:
+            return kafka.unreachable(self._settings, error.str())
         if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
             return Misconfigured(
                 f"Kafka at {self._settings.kafka} has no topic for one of {', '.join(events.TOPICS)} "
@@ -108,7 +117,7 @@ class Broker:
 
 def client_settings(settings: Settings) -> Configuration:
     """Connection settings for librdkafka. Its own log stays out of ours: failures come as errors."""
-    return {"bootstrap.servers": settings.kafka, "log_level": 2, **settings.kafka_security}
+    return kafka.librdkafka(settings) | {"log_level": 0}
 
 
 def consumer_settings(settings: Settings) -> Configuration:
@@ -126,6 +135,7 @@ def consumer_settings(settings: Settings) -> Configuration:
         "partition.assignment.strategy": "cooperative-sticky",
         "max.poll.interval.ms": int(settings.land_poll_seconds * 1000),
         "session.timeout.ms": int(settings.land_session_seconds * 1000),
+        "heartbeat.interval.ms": int(settings.land_session_seconds * 1000 / 3),
         "topic.metadata.refresh.interval.ms": 60_000,
         "fetch.wait.max.ms": 100,
         "fetch.max.bytes": 4 << 20,

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx2
 
+from ingest.kafka import librdkafka
 from ingest.settings import ROOT, Settings
 from ingest.stack import secret
 
@@ -46,7 +47,6 @@ def logs(settings: Settings) -> Path:
 def kafka_connection(settings: Settings) -> str:
     """The connection of the notices' trigger, as JSON. It commits an offset itself, after the event is stored."""
     extra = {
-        "bootstrap.servers": settings.kafka,
         "group.id": f"{settings.topic_prefix}airflow-notices",
         "enable.auto.commit": False,
         "auto.offset.reset": "earliest",
@@ -55,7 +55,7 @@ def kafka_connection(settings: Settings) -> str:
         "session.timeout.ms": 6000,
         "heartbeat.interval.ms": 1500,
     }
-    return json.dumps({"conn_type": "kafka", "extra": extra | settings.kafka_security})
+    return json.dumps({"conn_type": "kafka", "extra": librdkafka(settings) | extra})
 
 
 def passwords(settings: Settings) -> dict[str, str]:
