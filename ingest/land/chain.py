@@ -15,6 +15,8 @@ from ingest.errors import Misconfigured
 
 RAW: Final = "raw"
 DAY_MS: Final = 86_400_000
+FENCE: Final = "gap"
+"""The attempt in the metadata of an empty object that a gap put where rows could still have landed."""
 BUFFER_SECONDS: Final = 3600.0
 """Age at which buffered rows are discarded and read again, so that no worker holds rows that the log has dropped."""
 
@@ -45,6 +47,11 @@ class Landed:
     attempt: str
     topic_id: str
 
+    @property
+    def fence(self) -> bool:
+        """Whether the object is an empty one that a gap put there."""
+        return self.attempt == FENCE
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -66,7 +73,7 @@ def day_prefix(topic: str, day: date) -> str:
 
 def object_key(slot: Slot, day: date, start: int) -> str:
     """Nothing else may be in the key: no writer, no wall clock, no end."""
-    return f"{day_prefix(slot.topic, day)}partition={slot.partition}/{start:020d}.parquet"
+    return f"{partition_prefix(slot, day)}{start:020d}.parquet"
 
 
 def origin_key(slot: Slot) -> str:
@@ -84,6 +91,16 @@ def gap_key(slot: Slot, head: int) -> str:
     return f"{gaps_prefix(slot)}{head}.json"
 
 
+def opened_key(topic: str, day: date) -> str:
+    """Key of a day's marker, put before the first object of a day: whoever fences a gap then knows the day."""
+    return f"{day_prefix(topic, day)}_opened"
+
+
+def partition_prefix(slot: Slot, day: date) -> str:
+    """Below it lie a day's objects of one partition."""
+    return f"{day_prefix(slot.topic, day)}partition={slot.partition}/"
+
+
 def days(prefixes: Iterable[str]) -> list[date]:
     """The days among a topic's common prefixes, newest first."""
     found = (prefix.rstrip("/").rpartition("/")[2] for prefix in prefixes)
@@ -98,6 +115,11 @@ def parse_key(key: str) -> tuple[int, int] | None:
     if not (dot and kind == "parquet" and start.isdigit() and partition.isdigit()):
         return None
     return int(partition), int(start)
+
+
+def day_in(key: str) -> date:
+    """The day in an object's key."""
+    return date.fromisoformat(key.partition("/date=")[2][:10])
 
 
 def newest(keys: Iterable[str]) -> dict[int, str]:

@@ -2,11 +2,11 @@
 
 import logging
 import time
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from datetime import date
 
 from ingest.errors import DependencyFailed
-from ingest.land import chain
+from ingest.land import chain, gaps
 from ingest.land.broker import Log, Topic
 from ingest.land.store import Put, Store
 
@@ -26,24 +26,33 @@ class Heads:
         self.store = store
         self._last: dict[chain.Slot, tuple[str, float]] = {}
 
-    def find(self, topic: Topic, logs: Mapping[int, Log]) -> dict[int, int]:
+    def find(
+        self, topic: Topic, logs: Mapping[int, Log], look_again: Callable[[], Mapping[int, Log]] | None = None
+    ) -> dict[int, int]:
         """The head of each of the topic's partitions in `logs`: a point of the chain, mostly its end.
 
         Begins chains that have not begun, and records what left the log before it was landed. Raises Misconfigured
-        when the chain is another topic's, or longer than the log.
+        when the chain is another topic's, or longer than the log. `look_again` asks for the logs anew: records may have
+        come and landed since `logs` was taken, and then a chain only seems to be longer.
         """
         found = self._newest(topic, set(logs))
+        if look_again and any(head > logs[partition].end for partition, head in found.items()):
+            logs = {partition: look_again()[partition] for partition in logs}
         heads = {}
         for partition, part in sorted(logs.items()):
             slot = chain.Slot(topic.name, partition)
             head = found[partition] if partition in found else self._origin(slot, topic, part)
             chain.within_log(slot, head, part.end)
-            heads[partition] = self._over_gaps(slot, topic, head, part) if head < part.start else head
+            heads[partition] = gaps.cross(self.store, slot, topic, head, part.start) if head < part.start else head
         return heads
 
     def passed(self, slot: chain.Slot, key: str) -> None:
         """Remember an object of the chain, so that the next look begins there."""
         self._last[slot] = key, time.monotonic()
+
+    def day(self, slot: chain.Slot) -> date | None:
+        """The day of the object that is remembered: of a day with an object of the chain, every worker knows."""
+        return chain.day_in(self._last[slot][0]) if slot in self._last else None
 
     def _newest(self, topic: Topic, wanted: set[int]) -> dict[int, int]:
         """`next` of the newest object of each partition that has one."""
@@ -70,13 +79,12 @@ class Heads:
         return found
 
     def _next(self, slot: chain.Slot, topic: Topic, key: str) -> int | None:
-        entry = self.store.head(key)
-        if entry is None:
+        found = gaps.look(self.store, slot, topic, key)
+        if found is None:
             return None
-        landed = chain.landed(key, entry.metadata)
-        chain.same_topic(slot, landed.topic_id, topic.id)
-        self.passed(slot, key)
-        return landed.next
+        if not found.fence:
+            self.passed(slot, key)
+        return gaps.reached(key, found)
 
     def _origin(self, slot: chain.Slot, topic: Topic, part: Log) -> int:
         """The first offset of a chain without objects: the log's first when any worker first looked."""
@@ -91,25 +99,3 @@ class Heads:
         known = chain.read_origin(found.body)
         chain.same_topic(slot, known.topic_id, topic.id)
         return known.first
-
-    def _over_gaps(self, slot: chain.Slot, topic: Topic, head: int, part: Log) -> int:
-        """The head after the ranges that the log dropped before they were landed; each is recorded, once.
-
-        The date in the key of an object at `head` can no longer be known, so the chain's true end is looked for on
-        every day first.
-        """
-        for day in chain.days(self.store.list(chain.dates_prefix(slot.topic), delimiter="/")):
-            newest = chain.newest(self.store.list(chain.day_prefix(slot.topic, day)))
-            if slot.partition in newest:
-                head = max(head, self._next(slot, topic, newest[slot.partition]) or head)
-        while head < part.start:
-            key, noticed_at = chain.gap_key(slot, head), datetime.now(UTC).isoformat(timespec="milliseconds")
-            body = chain.gap_body(slot, head, part.start, noticed_at)
-            if self.store.put(key, body, if_absent=True) is Put.WRITTEN:
-                log.error("gap topic=%s partition=%d from=%d to=%d", slot.topic, slot.partition, head, part.start)
-                return part.start
-            found = self.store.get(key)
-            if found is None:
-                raise DependencyFailed(f"{key} was refused as present and then was not there. Try again")
-            _, head = chain.read_gap(found.body)
-        return head
