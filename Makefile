@@ -45,8 +45,8 @@ lock: setup ## pin anew what pyproject.toml asks for (a minute; needs the networ
 scorecard: setup ## fit the audience scorecard again, and print how well it tells accounts apart (seconds)
 	@$(bin)/python -m ingest.audience.scorecard
 
-bench-land: setup ## a million events through broker and store, beside the reference (a few minutes)
-	@$(bin)/python tests/bench/land.py
+bench-land: setup ## what the landing costs against what is asked of it; `arguments="--only speed"` (half an hour)
+	@$(bin)/python tests/bench/land.py $(arguments)
 
 bench-freshness: setup ## ten times: a collect that has finished, to its rows in Postgres (10 minutes)
 	@$(bin)/python tests/bench/freshness.py

@@ -1,125 +1,69 @@
-"""`make bench-land`: events through the real broker into the real store, beside a reference without guarantees.
+"""`make bench-land`: what the landing costs, against what is asked of it; all from real runs on this machine.
 
-Both read the same events in the same run, each as a process of its own, whose CPU time and peak memory the kernel
-counts (imports and start-up included). Prints the machine, the versions, both rates and their ratio, then verifies.
+    tests/bench/land.py [--only PART]... [--skip PART]... [--events N] [--runs N] [--seed N] [--out FILE]
+
+Every part starts a broker and a store of its own in a temporary directory, fills them, measures processes from
+outside (CPU of all threads and children, peak memory, by the kernel's count) and verifies what landed. Before each run
+it says how busy the machine was: nothing else should run. At the end one table; `--out` appends each line as JSON.
+The exit code says only whether all rows landed once: figures depend on the machine.
 """
 
 import argparse
-import os
-import platform
-import subprocess
+import shutil
 import sys
 import tempfile
-import time
-from dataclasses import dataclass
-from importlib.metadata import version
+from datetime import UTC, datetime
 from pathlib import Path
 
-from confluent_kafka import libversion
-
-from ingest.land.store import S3Store
-from ingest.land.verify import verify
-from ingest.publish import PARTITIONS, create_topics
-from ingest.settings import ROOT, Settings
-from tests.bench.generate import produce
+from tests.bench import parts
+from tests.bench.measure import machine, versions
 from tests.bench.own_stack import own_stack
+from tests.bench.report import Measured, append, table
 
-LEAST_RATIO, AIM_RATIO = 0.5, 0.9
-MOST_MEMORY_MB = 600
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What one process took."""
-
-    wall: float
-    cpu: float
-    peak_mb: float
-
-    def rate(self, events: int) -> float:
-        """Events a CPU second."""
-        return events / self.cpu
+PARTS: dict[str, tuple[parts.Part, int]] = {
+    "speed": (parts.speed, 2_000_000),
+    "large": (parts.large, 400_000),
+    "poison": (parts.poison, 500_000),
+    "workers": (parts.workers, 4_000_000),
+    "memory": (parts.memory, 2_000_000),
+    "idle": (parts.idle, 0),
+    "backlog": (parts.backlog, 12_000_000),
+}
+"""Each part with its number of events."""
+DISK_BYTES_PER_EVENT = 1_000
+"""Broker, lakes of all runs and the peers' output together, generously."""
 
 
-def run(command: list[str], settings: Settings) -> Cost:
-    """Run a process to its end. Raises SystemExit when it fails."""
-    begun = time.monotonic()
-    process = subprocess.Popen(command, env=os.environ | settings.as_environment(), cwd=ROOT, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
-    return Cost(time.monotonic() - begun, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
-
-
-def land(settings: Settings) -> Cost:
-    """Drain the topic with the command that people use."""
-    return run([str(Path(sys.executable).parent / "assay"), "land", "--drain", "--topic", "posts"], settings)
-
-
-def reference(settings: Settings, events: int, out: Path) -> Cost:
-    """Read the same events without any guarantee."""
-    program = str(Path(__file__).with_name("reference.py"))
-    asked = {
-        "bootstrap": settings.kafka,
-        "topic": settings.topic("posts"),
-        "partitions": PARTITIONS["posts"],
-        "events": events,
-        "out": out,
-    }
-    return run([sys.executable, program, *(f"--{name}={value}" for name, value in asked.items())], settings)
-
-
-def bench(settings: Settings, events: int, seed: int) -> bool:
-    """Fill the topic, land it, read it with the reference, verify; whether everything is as it should be."""
-    print(f"machine   {os.cpu_count()} cores, {platform.machine()}, {_model()}, load {os.getloadavg()[0]:.1f}")
-    names = ("pyarrow", "confluent-kafka", "msgspec", "boto3", "numpy")
-    versions = ", ".join(f"{name} {version(name)}" for name in names)
-    print(f"versions  Python {platform.python_version()}, librdkafka {libversion()[0]}, {versions}")
-    begun = time.monotonic()
-    produce(settings, events, seed=seed)
-    print(f"events    {events:,} in {PARTITIONS['posts']} partitions, produced in {time.monotonic() - begun:.0f} s")
-    ours = land(settings)
-    again = land(settings)
-    with tempfile.TemporaryDirectory(prefix="assay-reference-") as out:
-        theirs = reference(settings, events, Path(out))
-        their_bytes = sum(file.stat().st_size for file in Path(out).iterdir())
-    store = S3Store(settings)
-    our_bytes = sum(entry.size for key in store.list("raw/posts/date=") if (entry := store.head(key)))
-    print(f"{'':10}{'wall s':>8}{'CPU s':>8}{'events per CPU s':>18}{'peak MB':>9}{'MB written':>12}")
-    for name, cost, size in (("landing", ours, our_bytes), ("reference", theirs, their_bytes)):
-        print(
-            f"{name:10}{cost.wall:8.1f}{cost.cpu:8.1f}{cost.rate(events):18,.0f}{cost.peak_mb:9.0f}{size / 1e6:12.1f}"
-        )
-    ratio = ours.rate(events) / theirs.rate(events)
-    print(f"ratio     {ratio:.2f} (at least {LEAST_RATIO}, aim {AIM_RATIO}); start-up alone {again.cpu:.1f} CPU s")
-    print(f"memory    {ours.peak_mb:.0f} MB at most (under {MOST_MEMORY_MB})")
-    rows = verify(settings, ["posts"])
-    right = all(row["ok"] and not row["lag"] for row in rows) and sum(row["rows"] for row in rows) == events
-    print(f"verify    {'green' if right else 'RED'}: {sum(row['rows'] for row in rows):,} rows")
-    for row in rows:
-        if not row["ok"]:
-            print(f"          {row}")
-    return right and ratio >= LEAST_RATIO and ours.peak_mb < MOST_MEMORY_MB
-
-
-def main() -> None:
-    """Run the bench on a stack of its own."""
+def main() -> int:
+    """Run the parts that are asked for; 0 when every row was right."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--events", type=int, default=1_000_000)
+    options.add_argument("--only", action="append", choices=PARTS, default=[])
+    options.add_argument("--skip", action="append", choices=PARTS, default=[])
+    options.add_argument("--events", type=int, help="of every part chosen, instead of each part's own number")
+    options.add_argument("--runs", type=int, default=3, help="of each sink; the median counts")
     options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--out", type=Path, help="append a JSON line for each figure to this file")
     asked = options.parse_args()
-    with own_stack() as settings:
-        S3Store(settings).create_bucket()
-        create_topics(settings)
-        right = bench(settings, asked.events, asked.seed)
-    sys.exit(0 if right else 1)
-
-
-def _model() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown CPU")
+    about = {"machine": machine(), "versions": versions(), "moment": datetime.now(UTC).isoformat(timespec="seconds")}
+    print(f"machine   {about['machine']}\nversions  {about['versions']}", flush=True)
+    lines: list[Measured] = []
+    for name, (part, usual) in PARTS.items():
+        if name in asked.skip or (asked.only and name not in asked.only):
+            continue
+        events = asked.events or usual
+        free, needed = shutil.disk_usage(tempfile.gettempdir()).free, events * DISK_BYTES_PER_EVENT
+        if free < needed:
+            print(f"{name}: skipped, {tempfile.gettempdir()} has {free / 1e9:.1f} GB free of {needed / 1e9:.1f} needed")
+            continue
+        print(f"{name}", flush=True)
+        with own_stack() as settings:
+            found = part(settings, parts.Asked(events, asked.runs, asked.seed))
+        lines += found
+        if asked.out:
+            append(asked.out, found, **about)
+    print(f"\n{about['machine']}\n{about['versions']}\n\n{table(lines)}")
+    return 0 if all(line.right for line in lines) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
