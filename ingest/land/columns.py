@@ -121,19 +121,11 @@ def _at_most_one(shortest: int | None) -> bool:
 
 
 @cache
-def open_struct(topic: str) -> type[msgspec.Struct]:
-    """The topic's struct, open to fields beyond the contract: how an event of a newer collector is judged."""
-    struct = events.TOPICS[topic]
-    return msgspec.defstruct(
-        f"Open{struct.__name__}", [], bases=(struct,), kw_only=True, frozen=True, forbid_unknown_fields=False
-    )
+def plain_struct(topic: str, *, is_open: bool = False) -> type[msgspec.Struct]:
+    """The topic's struct without the patterns of its texts; an open one takes fields beyond the contract.
 
-
-@cache
-def plain_struct(topic: str) -> type[msgspec.Struct]:
-    """The topic's struct for whole batches: the contract but for the patterns of its texts.
-
-    Python matches patterns one text at a time, which is half of the time of parsing an event.
+    Python matches patterns one text at a time, which is half of the time of parsing an event; and it matches each value
+    of a key that stands twice, of which only the last counts.
     """
     return msgspec.defstruct(
         f"Plain{events.TOPICS[topic].__name__}",
@@ -143,7 +135,7 @@ def plain_struct(topic: str) -> type[msgspec.Struct]:
         ],
         kw_only=True,
         gc=False,
-        forbid_unknown_fields=True,
+        forbid_unknown_fields=not is_open,
     )
 
 

@@ -6,9 +6,10 @@ leave out one thing, the patterns of texts: Python would match them one by one, 
 
 `judge` is the law: whatever the quick way has a doubt about goes there by itself. An event with fields beyond the
 contract is good, and keeps its payload; of a key that stands twice in one object the last value counts, as most JSON
-readers have it.
+readers have it (the others must be of the field's type, no more).
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,8 +20,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest import events
-from ingest.land.columns import ARROW, TIMESTAMP, columns, open_struct, plain_struct, typed_schema
+from ingest.land.columns import ARROW, TIMESTAMP, Column, columns, plain_struct, typed_schema
 
 ERROR_LENGTH = 500
 """Characters of an error that are kept beside a poison row."""
@@ -81,8 +81,7 @@ def judge(topic: str, payload: bytes | None) -> Judged | str:
     """The event if the payload keeps the contract, else what is wrong with it."""
     if payload is None:
         return "the message has no value"
-    closed, opened = _decoders(topic)
-    event: msgspec.Struct
+    closed, opened = _decoder(topic), _open_decoder(topic)
     try:
         try:
             event, beyond = closed.decode(payload), False
@@ -91,12 +90,22 @@ def judge(topic: str, payload: bytes | None) -> Judged | str:
             payload.decode("utf-8")
             event, beyond = opened.decode(payload), True
         for column in columns(topic):
-            text = getattr(event, column.name) if column.kind == "instant" else None
-            if text is not None:
-                datetime.fromisoformat(text)
+            if column.pattern:
+                _match(column, column.pattern, getattr(event, column.name))
     except UNFIT as error:
         return str(error).encode("utf-8", "backslashreplace").decode()[:ERROR_LENGTH]
     return Judged(event, beyond)
+
+
+def _match(column: Column, pattern: str, value: str | list[str] | None) -> None:
+    """Raises ValueError when a text does not match the contract's pattern, or is no moment where it should be one."""
+    texts = value if isinstance(value, list) else [] if value is None else [value]
+    for text in texts:
+        if re.search(pattern, text) is None:
+            place = f"$.{column.name}{'[...]' if texts is value else ''}"
+            raise ValueError(f"Expected `str` matching regex {pattern!r} - at `{place}`")
+        if column.kind == "instant":
+            datetime.fromisoformat(text)
 
 
 class _Verdicts:
@@ -112,7 +121,7 @@ class _Verdicts:
         """Every payload's values: the quick way, and where that stumbles, the judge's."""
         rows: list[Values] = []
         payloads = cast("Sequence[bytes]", self._payloads)
-        quick: Iterator[Values] = map(msgspec.structs.astuple, map(_plain_decoder(self._topic).decode, payloads))
+        quick: Iterator[Values] = map(msgspec.structs.astuple, map(_decoder(self._topic).decode, payloads))
         while len(rows) < len(self._payloads):
             try:
                 for values in quick:  # one by one, because what came before a stumble counts
@@ -184,10 +193,10 @@ def _moments(texts: pa.Array, unmatched: set[int]) -> tuple[pa.Array, set[int]]:
 
 
 @cache
-def _plain_decoder(topic: str) -> msgspec.json.Decoder[msgspec.Struct]:
+def _decoder(topic: str) -> msgspec.json.Decoder[msgspec.Struct]:
     return msgspec.json.Decoder(plain_struct(topic))
 
 
 @cache
-def _decoders(topic: str) -> tuple[msgspec.json.Decoder[events.Message], msgspec.json.Decoder[msgspec.Struct]]:
-    return msgspec.json.Decoder(events.TOPICS[topic]), msgspec.json.Decoder(open_struct(topic))
+def _open_decoder(topic: str) -> msgspec.json.Decoder[msgspec.Struct]:
+    return msgspec.json.Decoder(plain_struct(topic, is_open=True))

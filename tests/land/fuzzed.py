@@ -1,7 +1,7 @@
 """One fuzzed batch: bent payloads among good events, and everything that must be true of it afterwards.
 
 Every payload is read alone and in its batch; the batch becomes rows, Parquet, and is read back by two readers. Beside
-the two ways of decoding stands a third reader, Python's own `json`, for the values of what was called good.
+the two ways of decoding stand the contract's own struct, for the verdicts, and Python's `json`, for the values.
 """
 
 import json
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -143,9 +144,12 @@ def _kept_apart(found: Batch, careful: Decoded) -> Iterator[str]:
 
 
 def _third_reader(found: Batch, careful: Decoded) -> Iterator[str]:
-    """Poison has no values; what is called good has the values that Python's json reads, and `judge` says the same."""
+    """Poison has no values; what is called good has the values that Python's json reads; judge and contract agree."""
     for row, payload in enumerate(found.payloads):
         verdict = judge(found.topic, payload)
+        kept = row not in careful.errors
+        if row not in careful.beyond and _keeps(found.topic, payload) != kept and not _stands_twice(payload):
+            yield f"row {row}: the contract's struct says otherwise: {careful.errors.get(row)} [{show(payload)}]"
         if row in careful.errors:
             if verdict != careful.errors[row]:
                 yield f"row {row}: judge says {verdict!r:.200}, decode_by_record {careful.errors[row]!r}"
@@ -163,6 +167,28 @@ def _third_reader(found: Batch, careful: Decoded) -> Iterator[str]:
             continue
         if odd := _odd(found.topic, careful.table, row, said):
             yield f"row {row} has other values than its payload: {odd} [{show(payload)}]"
+
+
+def _keeps(topic: str, payload: Payload) -> bool:
+    """Whether the payload keeps the contract by the struct of `ingest.events` itself."""
+    try:
+        event: Any = msgspec.json.decode(payload or b"", type=events.TOPICS[topic])
+        for column in columns(topic):
+            if column.kind == "instant" and (text := getattr(event, column.name)) is not None:
+                datetime.fromisoformat(text)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return False
+    return True
+
+
+def _stands_twice(payload: Payload) -> bool:
+    """Whether a key stands twice in the payload: of that, contract and landing may think otherwise."""
+    objects: list[list[tuple[str, Any]]] = []
+    try:
+        json.loads(payload or b"", object_pairs_hook=objects.append)
+    except (ValueError, RecursionError):
+        return False
+    return bool(objects) and len(dict(objects[-1])) < len(objects[-1])
 
 
 def _odd(topic: str, table: pa.Table, row: int, said: dict[str, Any]) -> str | None:

@@ -122,6 +122,15 @@ def test_of_a_key_that_stands_twice_the_last_value_counts() -> None:
     assert decode("posts", [worst()["a key twice"]]).table.column("views").to_pylist() == [2]
 
 
+def test_of_a_key_that_stands_twice_only_the_last_value_must_keep_the_contract() -> None:
+    whole = wire(post())
+    mended = whole.replace(b'"observed_at"', b'"observed_at":"yesterday","observed_at"', 1)
+    spoilt = whole[:-1] + b',"observed_at":"yesterday"}'
+    for payloads in ([mended], [spoilt], [whole, mended, spoilt, whole]):
+        agree("posts", payloads)
+    assert list(decode("posts", [mended, spoilt]).errors) == [1]
+
+
 def test_the_error_says_what_is_wrong_and_where() -> None:
     decoded = decode("posts", [wire(post(views="12")), wire(post(observed_at="2026-02-30T00:00:00Z")), None])
     assert decoded.errors[0] == "Expected `int | null`, got `str` - at `$.views`"
