@@ -1,7 +1,8 @@
 """The contracts of the topics, written out for other consumers: JSON Schemas, examples and AsyncAPI.
 
 `python -m ingest.contracts` writes the files beside this one from `ingest/events.py` and `ingest/publish.py`; a test
-fails when they differ from what would be written.
+fails when they differ from what would be written. What was published of them before stays in `published/`, and no
+change may refuse it (`compatibility`, `revisions`).
 """
 
 import json
