@@ -50,10 +50,10 @@ def require_conditional_put(store: Store) -> None:
 
     There, landing would lose and double rows. One object under a key of its own stays, so nothing has to be deleted.
     """
-    key = f"{PROBES}/landing"
-    _put(store, key, b"", METADATA)
-    second = _put(store, key, b"", METADATA)
-    fault = _OVERWROTE if second is Put.WRITTEN else _untrue_head(store, key, 0)
+    key, body = f"{PROBES}/land", b"probe"
+    _put(store, key, body, METADATA)
+    second = _put(store, key, body, METADATA)
+    fault = _OVERWROTE if second is Put.WRITTEN else _untrue_head(store, key, len(body))
     if fault is not None:
         raise Misconfigured(
             f"nothing can be landed exactly once in this object store: {fault}. Set ASSAY_S3_ENDPOINT to a store that "

@@ -1,24 +1,34 @@
 """The object store, as four methods: put, head, get, list. One implementation: any S3 API through boto3.
 
-Reads may be tried again by the client. Writes are tried exactly once: a conditional PUT that the client repeats by
-itself would meet its own first attempt and report it as somebody else's. Who writes decides what a retry means.
+Reads may be tried again, and are when an answer was cut short: botocore takes headers that end early for all of them,
+and with them half a number for the whole, or nothing for an empty listing. Writes are tried exactly once: a
+conditional PUT that the client repeats by itself would meet its own first attempt and report it as somebody else's.
+Who writes decides what a retry means.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, IncompleteReadError, ResponseStreamingError
+from botocore.parsers import ResponseParserError
 
 from ingest.errors import DependencyFailed, Misconfigured
 from ingest.settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import PutObjectRequestTypeDef
+    from mypy_boto3_s3.type_defs import ListObjectsV2OutputTypeDef, PutObjectRequestTypeDef
+
+Answer = TypeVar("Answer")
+
+READS = 4
+"""How often a read is tried, by the client while the store answers with an error, by us while answers are cut short."""
+CUT_SHORT = (IncompleteReadError, ResponseStreamingError, ResponseParserError, ValueError, KeyError)
+"""What comes of an answer that is not whole; half a date is a ValueError, a header that is not there a KeyError."""
 
 
 class Put(Enum):
@@ -81,7 +91,7 @@ class S3Store:
     def __init__(self, settings: Settings) -> None:
         self.bucket = settings.lake_bucket
         self._endpoint = settings.s3
-        self._reads = self._client(settings, attempts=4)
+        self._reads = self._client(settings, attempts=READS)
         self._writes = self._client(settings, attempts=1)
 
     @staticmethod
@@ -145,45 +155,62 @@ class S3Store:
             if if_match and _code(error) == "NoSuchKey":
                 return Put.REFUSED
             raise self._failure("writing", key, error) from error
-        except BotoCoreError as error:
+        except (BotoCoreError, *CUT_SHORT) as error:
             raise self._failure("writing", key, error) from error
         return Put.WRITTEN
 
     def head(self, key: str) -> Entry | None:
-        try:
-            found = self._reads.head_object(Bucket=self.bucket, Key=key)
-        except ClientError as error:
-            if _status(error) == 404:
-                return None
-            raise self._failure("looking at", key, error) from error
-        except BotoCoreError as error:
-            raise self._failure("looking at", key, error) from error
-        # S3 keeps names in lower case; servers and proxies written in Go capitalise the headers they travel in.
-        metadata = {name.lower(): value for name, value in found["Metadata"].items()}
-        return Entry(key, found["ContentLength"], found["ETag"], metadata)
+        def look() -> Entry | None:
+            try:
+                # A HEAD's answer cannot be told from the beginning of one; a byte of the body proves that it is whole.
+                found = self._reads.get_object(Bucket=self.bucket, Key=key, Range="bytes=0-0")
+            except ClientError as error:
+                if _status(error) == 404 and _code(error) != "NoSuchBucket":
+                    return None
+                if _status(error) == 416:  # empty: nothing that the chain rests on is
+                    found_empty = self._reads.head_object(Bucket=self.bucket, Key=key)
+                    return Entry(key, 0, found_empty["ETag"], _names(found_empty["Metadata"]))
+                raise
+            begin = found["Body"].read()
+            if not begin:
+                raise IncompleteReadError(actual_bytes=0, expected_bytes=1)
+            size = int(found.get("ContentRange", f"/{len(begin)}").rpartition("/")[2])
+            return Entry(key, size, found["ETag"], _names(found["Metadata"]))
+
+        return self._whole("looking at", key, look)
 
     def get(self, key: str) -> Object | None:
-        try:
-            found = self._reads.get_object(Bucket=self.bucket, Key=key)
-            return Object(found["Body"].read(), found["ETag"])
-        except ClientError as error:
-            if _status(error) == 404 and _code(error) != "NoSuchBucket":
-                return None
-            raise self._failure("reading", key, error) from error
-        except BotoCoreError as error:
-            raise self._failure("reading", key, error) from error
+        def read() -> Object | None:
+            try:
+                found = self._reads.get_object(Bucket=self.bucket, Key=key)
+            except ClientError as error:
+                if _status(error) == 404 and _code(error) != "NoSuchBucket":
+                    return None
+                raise
+            body = found["Body"].read()
+            if len(body) != found.get("ContentLength"):
+                raise IncompleteReadError(actual_bytes=len(body), expected_bytes=found.get("ContentLength", "unknown"))
+            return Object(body, found["ETag"])
+
+        return self._whole("reading", key, read)
 
     def list(self, prefix: str, *, delimiter: str = "") -> Iterator[str]:
-        pages = self._reads.get_paginator("list_objects_v2").paginate(
-            Bucket=self.bucket, Prefix=prefix, Delimiter=delimiter
-        )
-        try:
-            for page in pages:
-                names = [entry["Key"] for entry in page.get("Contents", [])]
-                names += [group["Prefix"] for group in page.get("CommonPrefixes", [])]
-                yield from sorted(names)
-        except (ClientError, BotoCoreError) as error:
-            raise self._failure("listing", prefix, error) from error
+        after: dict[str, str] = {}
+
+        def read() -> "ListObjectsV2OutputTypeDef":
+            page = self._reads.list_objects_v2(Bucket=self.bucket, Prefix=prefix, Delimiter=delimiter, **after)  # type: ignore[arg-type]
+            if "IsTruncated" not in page:
+                raise IncompleteReadError(actual_bytes=0, expected_bytes="unknown")
+            return page
+
+        while True:
+            page = self._whole("listing", prefix, read)
+            names = [entry["Key"] for entry in page.get("Contents", [])]
+            names += [group["Prefix"] for group in page.get("CommonPrefixes", [])]
+            yield from sorted(names)
+            if not page["IsTruncated"]:
+                return
+            after = {"ContinuationToken": page["NextContinuationToken"]}
 
     def expiring(self) -> tuple[str, ...]:
         """Prefixes under which lifecycle rules of the store delete objects by themselves; "" is the whole bucket."""
@@ -208,6 +235,19 @@ class S3Store:
         except (ClientError, BotoCoreError) as error:
             raise self._failure("deleting", key, error) from error
 
+    def _whole(self, verb: str, key: str, read: Callable[[], Answer]) -> Answer:
+        """A read's whole answer. Raises what `_failure` makes of the last fault."""
+        fault: Exception | None = None
+        for _ in range(READS):
+            try:
+                return read()
+            except CUT_SHORT as error:
+                fault = error
+            except (ClientError, BotoCoreError) as error:
+                raise self._failure(verb, key, error) from error
+        assert fault is not None
+        raise self._failure(verb, key, fault) from fault
+
     def _failure(self, verb: str, key: str, error: Exception) -> DependencyFailed | Misconfigured:
         where = f"s3://{self.bucket}/{key} at {self._endpoint}"
         if isinstance(error, ClientError) and _status(error) in {400, 401, 403}:
@@ -218,6 +258,11 @@ class S3Store:
         if isinstance(error, ClientError) and _code(error) == "NoSuchBucket":
             return Misconfigured(f"{verb} {where} failed: there is no bucket {self.bucket!r}. Make it, or `assay up`")
         return DependencyFailed(f"{verb} {where} failed: {error}. Is the store up? `assay status`")
+
+
+def _names(metadata: Mapping[str, str]) -> dict[str, str]:
+    """S3 keeps names in lower case; servers and proxies written in Go capitalise the headers they travel in."""
+    return {name.lower(): value for name, value in metadata.items()}
 
 
 def _status(error: ClientError) -> int:

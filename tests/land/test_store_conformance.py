@@ -238,4 +238,4 @@ def test_what_doctor_asks_of_a_store_holds_and_leaves_nothing_behind(store: S3St
     assert list(store.list(f"{probe.PROBES}/")) == []
     probe.require_conditional_put(store)
     probe.require_conditional_put(store)
-    assert list(store.list(f"{probe.PROBES}/")) == [f"{probe.PROBES}/landing"]
+    assert list(store.list(f"{probe.PROBES}/")) == [f"{probe.PROBES}/land"]
