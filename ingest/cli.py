@@ -117,10 +117,10 @@ def land(
     as_json: AsJson = False,
 ) -> None:
     """Land events from Kafka in the lake, exactly once."""
-    from ingest.land import worker
+    from ingest.land import service, worker
 
     if follow:
-        worker.follow(load(), topics=topic)
+        service.follow(load(), topics=topic)
     else:
         _print_rows(worker.drain(load(), topics=topic, progress=_say), as_json)
 
@@ -134,6 +134,24 @@ def verify(topic: Topics = None, as_json: AsJson = False) -> None:
     _print_rows(rows, as_json)
     if not all(row["ok"] for row in rows):
         raise typer.Exit(1)
+
+
+@app.command()
+def replay(
+    reason: Annotated[str | None, typer.Option(help="Only letters of this reason, as `dead_letters` names it.")] = None,
+    platform: Annotated[str | None, typer.Option(help="Only letters of this platform.")] = None,
+    topic: Annotated[str | None, typer.Option(help="Only letters of this topic; answers are in dead_letters.")] = None,
+    since: Annotated[datetime | None, typer.Option(help="Only letters that arrived then or later, UTC.")] = None,
+    until: Annotated[datetime | None, typer.Option(help="Only letters that arrived before, UTC.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be replayed; publish nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Read dead letters again with today's decoder and parsers, and publish what is now good."""
+    from ingest.land.letters import Wanted
+    from ingest.land.replay import replay
+
+    wanted = Wanted(topic, platform, reason, since and _moment(since), until and _moment(until))
+    _print_rows(replay(load(), wanted, now=_moment(None), dry_run=dry_run, progress=_say), as_json)
 
 
 @app.command()

@@ -24,6 +24,11 @@ from ingest.land.chain import Slot
 from ingest.settings import Settings
 
 REQUEST_SECONDS = 10.0
+REFUSED = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+}
 UNREACHED = {
     KafkaError._TIMED_OUT,
     KafkaError._TRANSPORT,
@@ -112,6 +117,12 @@ class Broker:
                 f"Kafka at {self._settings.kafka} has no topic for one of {', '.join(events.TOPICS)} "
                 f"(prefix {self._settings.topic_prefix!r}). `assay up` makes them"
             )
+        if error.code() in REFUSED:
+            who = self._settings.kafka_username or "anonymous"
+            return Misconfigured(
+                f"Kafka at {self._settings.kafka} refuses {who}: {error.str()}. Landing needs the ACLs READ and "
+                f"DESCRIBE on its topics and READ on the group {group(self._settings)}"
+            )
         return DependencyFailed(f"Kafka at {self._settings.kafka} failed: {error.str()}. Is it up? `assay status`")
 
 
@@ -136,7 +147,7 @@ def consumer_settings(settings: Settings) -> Configuration:
         "max.poll.interval.ms": int(settings.land_poll_seconds * 1000),
         "session.timeout.ms": int(settings.land_session_seconds * 1000),
         "heartbeat.interval.ms": int(settings.land_session_seconds * 1000 / 3),
-        "topic.metadata.refresh.interval.ms": 60_000,
+        "topic.metadata.refresh.interval.ms": 10_000,  # how soon added partitions are noticed
         "fetch.wait.max.ms": 100,
         "fetch.max.bytes": 4 << 20,
         "max.partition.fetch.bytes": 1 << 20,

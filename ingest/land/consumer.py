@@ -2,9 +2,9 @@
 
 import gc
 import logging
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import groupby
 from typing import cast
 
@@ -13,8 +13,9 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, Kaf
 from ingest.errors import DependencyFailed, Misconfigured
 from ingest.land import chain
 from ingest.land.broker import Broker, Log, Topic, close, consumer_settings
+from ingest.land.group import GroupOffsets
 from ingest.land.heads import Heads
-from ingest.land.partition import PATIENCE_SECONDS, Clock, Ending, Partition, Records
+from ingest.land.partition import PATIENCE_SECONDS, Clock, Ending, Partition, Records, Totals
 from ingest.settings import Settings
 
 log = logging.getLogger("assay.land")
@@ -26,6 +27,8 @@ COLLECT_AFTER = 500_000
 """New objects after which Python looks for cycles."""
 SILENCE_SECONDS = 20.0
 """How long the broker may say nothing while there is something to read."""
+SLICE_SECONDS = 60.0
+"""How long to go on landing before the next poll; with one object more, well under `max.poll.interval.ms`."""
 
 
 class Landing:
@@ -40,8 +43,15 @@ class Landing:
         self._prefix = len(settings.topic_prefix)
         self._limits = chain.Limits(settings.land_object_rows, OBJECT_BYTES, settings.land_object_seconds)
         self._budget = settings.land_memory_mb << 20
-        self._commits = 0
+        self._offsets = GroupOffsets()
         self._closing = False
+        self._polled = clock.now()
+        self._ends: dict[chain.Slot, int] = {}
+        self._since: dict[chain.Slot, int] = {}
+        self.paused = False
+        """Whether nothing is read because the buffers are full."""
+        self.totals: dict[str, Totals] = {}
+        """By topic, what was landed of all partitions that were ever held."""
         self.topics: dict[str, Topic] = {}
         self.partitions: dict[chain.Slot, Partition] = {}
         self.ended: dict[chain.Slot, int] = {}
@@ -58,7 +68,7 @@ class Landing:
     def reading(self) -> Iterator[None]:
         """Open the consumer, and close it whatever happens. What is buffered then is given up."""
         self._consumer = Consumer(
-            consumer_settings(self._settings) | {"error_cb": self._complain, "on_commit": self._committed}
+            consumer_settings(self._settings) | {"error_cb": self._complain, "on_commit": self._offsets.committed}
         )
         # Buffered messages are many and never part of a cycle: walking them again and again took an eighth of the CPU.
         thresholds = gc.get_threshold()
@@ -75,7 +85,11 @@ class Landing:
         """Take partitions on at their heads; what to assign. Raises what `Heads.find` raises."""
         self.topics[topic.name] = topic
         places = []
-        for partition, head in self._heads.find(topic, logs).items():
+
+        def look_again() -> dict[int, Log]:
+            return {slot.partition: part for slot, part in self.broker.logs([topic]).items()}
+
+        for partition, head in self._heads.find(topic, logs, look_again).items():
             slot = chain.Slot(topic.name, partition)
             self.partitions[slot] = Partition(
                 slot,
@@ -85,8 +99,11 @@ class Landing:
                 limits=self._limits,
                 writer=self._writer,
                 clock=self._clock,
+                day=self._heads.day(slot),
             )
             self.ended.pop(slot, None)
+            self._ends[slot] = logs[partition].end
+            self._since.pop(slot, None)
             places.append(self.place(slot))
         return places
 
@@ -100,7 +117,8 @@ class Landing:
         Raises DependencyFailed when Kafka or the store fails, Misconfigured when a topic is not what it was.
         """
         held = dict(self.partitions)
-        messages = self.consumer.consume(wanted, seconds)
+        self._polled = self._clock.now()
+        messages = self.consumer.consume(wanted, 0.0 if self.paused else seconds)
         if any(map(Message.error, messages)):
             messages = [message for message in messages if not self._is_event(message)]
         # A partition that was given away and taken on again during the call may have left older records behind.
@@ -116,6 +134,8 @@ class Landing:
                 continue
             if slot in replaced or not self._take(self.partitions[slot], batch):
                 again.add(slot)
+            elif self.partitions[slot].rows:
+                self._since.setdefault(slot, batch[0].timestamp()[1])
         for slot in again:
             self.seek(self.partitions[slot])
         self._keep_budget()
@@ -147,7 +167,7 @@ class Landing:
 
     def land(self, partition: Partition, patience: float = PATIENCE_SECONDS) -> bool:
         """Land what the partition has buffered; False when it must read again from its head."""
-        ending = partition.land(patience)
+        ending = self._land(partition, patience)
         match ending:
             case Ending.LANDED:
                 self._commit(partition)
@@ -157,10 +177,45 @@ class Landing:
         return ending is Ending.LANDED
 
     def land_due(self) -> None:
-        """Land every buffer that is full or old enough."""
-        for partition in [held for held in self.partitions.values() if held.due()]:
+        """Land the buffers that are full or old enough, the oldest first; what takes too long waits for a poll."""
+        end = self._clock.now() + SLICE_SECONDS
+        for partition in sorted((held for held in self.partitions.values() if held.due()), key=lambda due: due.opened):
             if not self.land(partition):
-                self.seek(partition)
+                self.seek(self.partitions[partition.slot])
+            if self._clock.now() > end:
+                break
+
+    def _land(self, partition: Partition, patience: float) -> Ending:
+        before = replace(partition.totals)
+        ending = partition.land(patience)
+        self._since.pop(partition.slot, None)
+        self.totals.setdefault(partition.slot.topic, Totals()).add(partition.totals, before)
+        return ending
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that all buffers hold, about."""
+        return sum(partition.memory for partition in self.partitions.values())
+
+    def lag(self, partition: Partition) -> int:
+        """Records behind the head, as far as the consumer has heard of the log's end; asks nobody."""
+        slot = partition.slot
+        end = self._ends.get(slot, 0)
+        if self._consumer is not None:
+            place = TopicPartition(self._settings.topic(slot.topic), slot.partition)
+            _, high = self._consumer.get_watermark_offsets(place, cached=True) or (0, 0)
+            end = max(end, high)
+        # A log may end with offsets of no record.
+        reached = partition.head if partition.rows else max(partition.head, self.ended.get(slot, 0))
+        return max(0, end - reached)
+
+    def since(self, slot: chain.Slot) -> int | None:
+        """When the oldest record behind the head arrived, in Kafka's milliseconds; None while it has not been read."""
+        return self._since.get(slot)
+
+    def silent_seconds(self) -> float:
+        """Time since the last poll."""
+        return self._clock.now() - self._polled
 
     def release(self, places: Iterable[TopicPartition], seconds: float) -> None:
         """Give partitions up: write what they have as far as `seconds` reach, forget the rest.
@@ -174,9 +229,9 @@ class Landing:
             if partition is None or not partition.rows or left <= 0 or self._closing:
                 continue
             try:
-                ending = partition.land(left)
+                ending = self._land(partition, left)
             except DependencyFailed as error:
-                log.warning("discarded topic=%s partition=%d rows unlanded error=%s", *_of(partition), error)
+                log.warning("discarded topic=%s partition=%d error=%s", *_of(partition), error)
                 continue
             if ending is Ending.LANDED:
                 self._commit(partition)
@@ -191,10 +246,8 @@ class Landing:
             raise self.broker.failure(error.args[0]) from error
 
     def settle(self, seconds: float) -> None:
-        """Wait for outstanding commits of group offsets: only lag displays read them."""
-        end = time.monotonic() + seconds
-        while self._commits and time.monotonic() < end:
-            self.consumer.poll(0.02)
+        """Wait for outstanding commits of group offsets."""
+        self._offsets.settle(self.consumer, seconds)
 
     def _find_again(self, slot: chain.Slot) -> None:
         """Find a partition's head anew: its buffer was too old, or the log dropped what it wanted."""
@@ -205,14 +258,25 @@ class Landing:
         self.partitions[slot].totals = totals
 
     def _keep_budget(self) -> None:
-        """Compact the largest buffers, then land them, until all of them fit. Nothing is read meanwhile."""
-        while sum(partition.memory for partition in self.partitions.values()) > self._budget:
+        """Compact the largest buffers, then land them, until all of them fit. Nothing is read meanwhile.
+
+        What takes too long goes on after the next poll, with the partitions paused: the group must see us poll.
+        """
+        end = self._clock.now() + SLICE_SECONDS
+        while (full := self.buffered > self._budget) and self._clock.now() < end:
             largest = max(self.partitions.values(), key=lambda partition: partition.memory)
             if largest.compact():
                 continue
             log.info("over budget topic=%s partition=%d bytes=%d", *_of(largest), largest.memory)
             if not self.land(largest):
                 self.seek(self.partitions[largest.slot])
+        if full:
+            self.consumer.pause(self.consumer.assignment())
+        elif self.paused:
+            self.consumer.resume(self.consumer.assignment())
+        if full != self.paused:
+            log.warning("paused" if full else "resumed")
+        self.paused = full
 
     def _is_event(self, message: Message) -> bool:
         """Whether the message is no record: the end of a log, or an error, which is dealt with."""
@@ -227,30 +291,20 @@ class Landing:
                 log.warning("out of range topic=%s partition=%d error=%s", slot.topic, slot.partition, error.str())
                 self._find_again(slot)
                 self.seek(self.partitions[slot])
+            case KafkaError._MAX_POLL_EXCEEDED:  # partitions are lost, and come back with the next polls
+                log.warning("too slow error=%s", error.str())
             case _:
                 raise self.broker.failure(error)
         return True
 
     def _commit(self, partition: Partition) -> None:
         place = TopicPartition(self._settings.topic(partition.slot.topic), partition.slot.partition, partition.head)
-        self._commits += 1
-        try:
-            self.consumer.commit(offsets=[place], asynchronous=True)
-        except KafkaException as error:
-            self._committed(error.args[0], [place])
-
-    def _committed(self, error: KafkaError | None, places: Iterable[TopicPartition]) -> None:
-        for place in places:
-            self._commits -= 1
-            fault = error or place.error
-            if fault is None:
-                log.info("commit topic=%s partition=%d offset=%d", place.topic, place.partition, place.offset)
-            else:  # another member's partition, or a drain beside a live service: the lake has the rows all the same
-                log.info("commit refused topic=%s partition=%d error=%s", place.topic, place.partition, fault.str())
+        self._offsets.commit(self.consumer, place)
 
     def _complain(self, error: KafkaError) -> None:
+        """librdkafka goes on trying by itself; who waits for something gives up by the clock."""
         log.warning("kafka error=%s", error.str())
-        if error.fatal() or error.code() in (KafkaError._AUTHENTICATION, KafkaError._RESOLVE):
+        if error.fatal():
             raise self.broker.failure(error)
 
 

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from ingest.errors import DependencyFailed, Misconfigured
 from ingest.events import CONTRACT
-from ingest.land import chain
+from ingest.land import chain, gaps
 from ingest.land.encode import Chunk, ObjectWriter, Source
 from ingest.land.store import Put, Store
 
@@ -80,6 +80,14 @@ class Totals:
     rows: int = 0
     poison: int = 0
     objects: int = 0
+    bytes: int = 0
+
+    def add(self, after: "Totals", before: "Totals") -> None:
+        """Count what came between two moments of one partition."""
+        self.rows += after.rows - before.rows
+        self.poison += after.poison - before.poison
+        self.objects += after.objects - before.objects
+        self.bytes += after.bytes - before.bytes
 
 
 class Partition:
@@ -95,6 +103,7 @@ class Partition:
         limits: chain.Limits,
         writer: str,
         clock: Clock,
+        day: date | None = None,
     ) -> None:
         self.slot = slot
         self.head = head
@@ -109,12 +118,15 @@ class Partition:
         self._limits = limits
         self._writer = writer
         self._clock = clock
+        self._days = set() if day is None else {day}
+        """Days with an object of the chain, or opened by us: whoever fences a gap lists them."""
         self._discard()
 
     def _discard(self) -> None:
         """Forget what is buffered; the next record must again be the one at the head."""
         self.position = self.head
         self._fresh = True
+        self._asked: float | None = None
         self._doubted: int | None = None
         self._reset()
 
@@ -136,6 +148,11 @@ class Partition:
         """Bytes that the buffer holds, about."""
         return self._pending_bytes + self._pending_rows * ROW_OVERHEAD + (self._object.size if self._object else 0)
 
+    @property
+    def opened(self) -> float:
+        """When the buffer's first record came, by the worker's clock."""
+        return self._opened
+
     def due(self) -> bool:
         """Whether the buffer is full or old enough to land."""
         return bool(self.rows) and (self._room() <= 0 or self._age() >= self._limits.seconds)
@@ -151,11 +168,12 @@ class Partition:
         if offset > self.head and self._doubted != offset:
             self._doubted = offset
             return self.head
+        self._asked = self._clock.now()  # the slot is free now: the buffer's age counts from here
         found = self._store.head(self._key(chain.day_of(timestamp)))
         if found is None:
             self._fresh = False
             return None
-        self._follow(chain.landed(found.key, found.metadata))
+        self._follow(chain.landed(found.key, found.metadata), chain.day_of(timestamp))
         return self.head
 
     def append(self, records: Records) -> Records:
@@ -170,7 +188,7 @@ class Partition:
             return records
         if self._day is None:
             self._day = chain.day_of(records.timestamps[0])
-            self._opened = self._clock.now()
+            self._opened, self._asked = self._clock.now() if self._asked is None else self._asked, None
         fit = min(self._room(), self._same_day(records.timestamps))
         taken, rest = (records, Records()) if fit >= len(records) else (records.cut(0, fit), records.cut(fit))
         if taken:
@@ -200,7 +218,8 @@ class Partition:
         """
         if self._day is None:
             return Ending.LANDED
-        key, next_offset, opened = self._key(self._day), self.position, self._opened
+        day, next_offset, opened = self._day, self.position, self._opened
+        key = self._key(day)
         self._decode()
         assert self._object is not None
         rows, poison = self._object.rows, self._object.poison
@@ -209,7 +228,7 @@ class Partition:
         self._reset()
         self._opened = opened
         try:
-            found = self._put(key, body, metadata, patience)
+            found = self._put(day, key, body, metadata, patience)
         except (DependencyFailed, Misconfigured):
             self._discard()
             raise
@@ -217,26 +236,34 @@ class Partition:
             self._discard()
             return Ending.STALE
         if found.attempt != landed.attempt:
-            self._follow(found)
+            self._follow(found, day)
             return Ending.SUPERSEDED
         self.head, self.last = next_offset, key
         self._reset()
         self.totals.rows += rows
         self.totals.poison += poison
         self.totals.objects += 1
+        self.totals.bytes += len(body)
         return Ending.LANDED
 
     def discard(self) -> None:
         """Forget the buffer: it will be read again from the head, by whoever."""
         self._discard()
 
-    def _put(self, key: str, body: bytes, metadata: dict[str, str], patience: float) -> chain.Landed | None:
-        """What lies under the key in the end, ours or another's; None when the buffer grew too old meanwhile."""
+    def _put(self, day: date, key: str, body: bytes, metadata: dict[str, str], patience: float) -> chain.Landed | None:
+        """What lies under the key in the end, ours or another's; None when the buffer can no longer be landed.
+
+        It cannot when it grew too old, or when the range was recorded as lost before its day was known.
+        """
         begun, pause = self._clock.now(), 0.1
         failure = DependencyFailed(f"{key}: the store answers 409 to every conditional PUT. Is it overloaded?")
         while self._age() < chain.BUFFER_SECONDS:
             log.info("put start key=%s bytes=%d attempt=%s", key, len(body), metadata["attempt"])
             try:
+                if day not in self._days and not gaps.open_day(self._store, self.slot, day, self.head):
+                    log.warning("too late key=%s: the log dropped its rows, and a gap is recorded", key)
+                    return None
+                self._days.add(day)
                 outcome = self._store.put(key, body, metadata=metadata, if_absent=True)
                 if outcome is Put.WRITTEN:
                     log.info("put done key=%s rows=%s next=%s", key, metadata["rows"], metadata["next"])
@@ -259,8 +286,10 @@ class Partition:
         log.warning("buffer too old key=%s", key)
         return None
 
-    def _follow(self, found: chain.Landed) -> None:
+    def _follow(self, found: chain.Landed, day: date) -> None:
         chain.same_topic(self.slot, found.topic_id, self._topic_id)
+        if not found.fence:
+            self._days.add(day)
         self.head = found.next
         self._discard()
 

@@ -1,16 +1,10 @@
-"""`assay land`: drain what is due now, or serve until stopped. Any number of both may run at once."""
+"""`assay land --drain`: land what is due now. Any number of drains and services may run at once."""
 
-import logging
 import os
-import signal
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable, Iterable
 from typing import Any
-
-from confluent_kafka import Consumer, TopicPartition
 
 from ingest import events
 from ingest.errors import Misconfigured
@@ -23,14 +17,7 @@ from ingest.land.probe import require_conditional_put
 from ingest.land.store import S3Store
 from ingest.settings import Settings
 
-log = logging.getLogger("assay.land")
-
 Progress = Callable[[str], None] | None
-
-CHECK_SECONDS = 20.0
-"""How often a service looks whether its topics are still the ones it began with."""
-STOP_SECONDS = 10.0
-"""How long a service that is told to stop goes on writing what it has; the rest is read again by the next one."""
 
 
 class SystemClock:
@@ -52,7 +39,7 @@ def drain(settings: Settings, topics: list[str] | None = None, progress: Progres
     """
     landing = _landing(settings)
     broker = landing.broker
-    found = broker.topics(_names(topics))
+    found = broker.topics(topic_names(topics))
     due: dict[str, dict[int, Log]] = {}
     for slot, part in broker.logs(found.values()).items():
         if part.start < part.end:
@@ -108,68 +95,8 @@ def _drain(
             progress(f"landed {total - left:,} of {total:,} records")
 
 
-def follow(settings: Settings, topics: list[str] | None = None) -> None:
-    """Land as a member of the consumer group until SIGTERM or SIGINT: then write what is buffered, if quickly possible.
-
-    Raises DependencyFailed when Kafka or the store fails for too long, Misconfigured when a topic is not the one its
-    chain began with: a supervisor starts again after the first, a person mends the second.
-    """
-    logging.basicConfig(level=settings.log_level, format="time=%(asctime)s level=%(levelname)s %(message)s")
-    landing = _landing(settings)
-    broker, names = landing.broker, _names(topics)
-    known = broker.topics(names)
-
-    def assigned(_: Consumer, places: list[TopicPartition]) -> None:
-        slots = [chain.Slot(place.topic[len(settings.topic_prefix) :], place.partition) for place in places]
-        current = broker.topics(names)
-        logs = broker.logs([current[name] for name in {slot.topic for slot in slots}])
-        held = []
-        for name in {slot.topic for slot in slots}:
-            held += landing.hold(current[name], {slot.partition: logs[slot] for slot in slots if slot.topic == name})
-        log.info("assigned partitions=%d", len(held))
-        landing.consumer.incremental_assign(held)
-
-    def revoked(_: Consumer, places: list[TopicPartition]) -> None:
-        landing.release(places, STOP_SECONDS)
-
-    def lost(_: Consumer, places: list[TopicPartition]) -> None:
-        landing.release(places, 0.0)
-
-    with landing.reading(), _stop_on_signal() as stopped:
-        landing.consumer.subscribe(
-            [settings.topic(name) for name in names], on_assign=assigned, on_revoke=revoked, on_lost=lost
-        )
-        checked = time.monotonic()
-        while not stopped():
-            landing.poll(0.5)
-            landing.land_due()
-            if time.monotonic() - checked > CHECK_SECONDS:
-                checked = time.monotonic()
-                for name, topic in broker.topics(names).items():
-                    chain.same_topic(chain.Slot(name, 0), known[name].id, topic.id)
-        log.info("stopping")
-        landing.release([landing.place(slot) for slot in landing.partitions], STOP_SECONDS)
-        landing.settle(2.0)
-    log.info("stopped")
-
-
-@contextmanager
-def _stop_on_signal() -> Iterator[Callable[[], bool]]:
-    """Whether SIGTERM or SIGINT came; the handlers of before come back afterwards."""
-    came: list[int] = []
-
-    def note(number: int, _: FrameType | None) -> None:
-        came.append(number)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield lambda: bool(came)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _names(topics: Iterable[str] | None) -> list[str]:
+def topic_names(topics: Iterable[str] | None) -> list[str]:
+    """The lake's topics that are meant: these, or all. Raises Misconfigured for one that does not exist."""
     names = list(topics or events.TOPICS)
     for name in names:
         if name not in events.TOPICS:
@@ -187,8 +114,12 @@ def _landing(settings: Settings) -> Landing:
         store = S3Store(settings)
         require_conditional_put(store)
         _HEADS[place] = Heads(store)
-    writer = f"{socket.gethostname()}/{os.getpid()}"
-    return Landing(settings, _HEADS[place], Broker(settings), SystemClock(), writer)
+    return Landing(settings, _HEADS[place], Broker(settings), SystemClock(), writer_name())
+
+
+def writer_name() -> str:
+    """Who writes, for the objects' metadata: host and process."""
+    return f"{socket.gethostname()}/{os.getpid()}"
 
 
 def _row(partition: Partition, start: int) -> dict[str, Any]:

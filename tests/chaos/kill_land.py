@@ -19,18 +19,18 @@ from ingest.land.store import S3Store
 from ingest.land.verify import verify
 from ingest.publish import create_topics
 from ingest.settings import ROOT, Settings
-from tests.bench.generate import produce
 from tests.bench.own_stack import own_stack
 from tests.chaos.proxy import Proxy, before
+from tests.land.lake import produce
 
 DURING, BETWEEN, ELSEWHERE = "during a PUT", "between PUT and commit", "elsewhere"
 WORKERS = {
     "drain": "worker.drain(load(), ['posts'])",
-    "service": "worker.follow(load(), ['posts'])",
+    "service": "service.follow(load(), ['posts'])",
 }
 PROGRAM = """
 import logging
-from ingest.land import worker
+from ingest.land import service, worker
 from ingest.settings import load
 logging.basicConfig(level="INFO", format="%(asctime)s %(message)s")
 {}

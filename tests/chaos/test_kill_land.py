@@ -3,8 +3,8 @@
 import pytest
 
 from ingest.settings import Settings
-from tests.bench.generate import produce
 from tests.chaos.kill_land import BETWEEN, DURING, kill_land
+from tests.land.lake import produce
 
 pytestmark = pytest.mark.stack
 

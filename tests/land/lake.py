@@ -18,6 +18,7 @@ from ingest.land import chain
 from ingest.land.store import S3Store
 from ingest.land.verify import verify
 from ingest.settings import ROOT, Settings
+from tests.bench.generate import posts
 
 
 def send(settings: Settings, topic: str, payloads: list[bytes | None], *, partition: int = 0, **options: Any) -> None:
@@ -25,6 +26,15 @@ def send(settings: Settings, topic: str, payloads: list[bytes | None], *, partit
     for payload in payloads:
         producer.produce(settings.topic(topic), payload, b"key", partition=partition, **options)
     assert producer.flush(30) == 0
+
+
+def produce(settings: Settings, count: int, *, seed: int = 1) -> None:
+    """Publish so many of the bench's posts, all accounts over all partitions."""
+    producer = Producer({"bootstrap.servers": settings.kafka, "partitioner": "murmur2_random"})
+    for key, payload in posts(count, seed):
+        producer.produce(settings.topic("posts"), payload, key)
+        producer.poll(0)
+    assert producer.flush(60) == 0
 
 
 def rows(settings: Settings, topic: str = "posts", columns: list[str] | None = None) -> list[dict[str, Any]]:

@@ -15,8 +15,7 @@ from ingest.land import chain, worker
 from ingest.land.store import S3Store
 from ingest.land.verify import verify
 from ingest.settings import Settings
-from tests.bench.generate import produce
-from tests.land.lake import admin, all_ok, make_anew, places, rows, send
+from tests.land.lake import admin, all_ok, make_anew, places, produce, rows, send
 from tests.land.payloads import post, wire, worst
 
 pytestmark = pytest.mark.stack

@@ -10,8 +10,7 @@ import pytest
 
 from ingest.land import worker
 from ingest.settings import Settings
-from tests.bench.generate import produce
-from tests.land.lake import Follower, all_ok, make_anew, places, rows, send
+from tests.land.lake import Follower, all_ok, make_anew, places, produce, rows, send
 from tests.land.payloads import post, wire
 
 pytestmark = pytest.mark.stack
