@@ -1,7 +1,7 @@
 # One short command for each thing that people and CI do. Every one of them may be repeated and interrupted.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint up down status clean lock scorecard bench-land bench-freshness kill-land fuzz stores
+.PHONY: help setup demo test lint up down status clean lock scorecard bench-land bench-freshness chaos kill-land fuzz stores
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 bin := .venv/bin
@@ -41,6 +41,7 @@ lock: setup ## pin anew what pyproject.toml asks for (a minute; needs the networ
 	$(compile) pyproject.toml -o requirements/core.lock
 	$(compile) --group dev -c requirements/core.lock -o requirements/dev.lock
 	$(compile) --group s3 -o requirements/s3.lock
+	$(compile) --group chaos -o requirements/chaos.lock
 
 scorecard: setup ## fit the audience scorecard again, and print how well it tells accounts apart (seconds)
 	@$(bin)/python -m ingest.audience.scorecard
@@ -57,6 +58,9 @@ fuzz: setup ## count=100000 bent payloads through the decoder, 5,000 more throug
 stores: setup ## what the landing asks of a store, and the landing itself, on two independent stores (a minute; needs Go)
 	@$(bin)/python -m tests.land.versitygw
 	@$(bin)/pytest tests/land/test_store_conformance.py tests/land/test_landing_on_other_stores.py
+
+chaos: setup ## minutes=5 of every fault at once upon the landing: store, processes, broker; then the count; seed=N repeats
+	@$(bin)/python -m tests.chaos.chaos $(if $(minutes),--minutes $(minutes)) $(if $(seed),--seed $(seed)) $(arguments)
 
 kill-land: setup ## kill -9 a landing worker twenty times, then verify (some minutes)
 	@$(bin)/python tests/chaos/kill_land.py

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Everything that assay needs on this machine, from nothing but Python, Java and Maven. Made once; a repeat takes no time.
 #
-#   .venv-uv   uv, which makes the other two
+#   .venv-uv   uv, which makes the others
 #   .venv      assay with all it runs and is tested with (requirements/core.lock, dev.lock)
 #   .venv-s3   the local object store (requirements/s3.lock), which pins other versions
+#   .venv-chaos  the fault proxy of the tests (requirements/chaos.lock), which pins other versions too
 #
 # Exit code 2, with one line that says what to do, when the machine lacks something that only its owner can install.
 set -euo pipefail
@@ -76,3 +77,4 @@ environment() {
 
 environment .venv 'half a minute, with downloads two' requirements/core.lock requirements/dev.lock
 environment .venv-s3 'seconds' requirements/s3.lock
+environment .venv-chaos 'seconds' requirements/chaos.lock

@@ -5,21 +5,19 @@ aimed at. Workers drain and serve in turn; all go through a proxy that can hold 
 """
 
 import argparse
-import os
 import random
 import re
-import subprocess
 import sys
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass, field
 
 from ingest.land.store import S3Store
 from ingest.land.verify import verify
 from ingest.publish import create_topics
-from ingest.settings import ROOT, Settings
+from ingest.settings import Settings
 from tests.bench.own_stack import own_stack
+from tests.chaos.processes import Worker
 from tests.chaos.proxy import Proxy, before
 from tests.land.lake import produce
 
@@ -37,40 +35,18 @@ logging.basicConfig(level="INFO", format="%(asctime)s %(message)s")
 """
 
 
-@dataclass
-class Worker:
-    """One landing process, with its log as it comes."""
+class Struck(Worker):
+    """A landing process that is to be killed where it hurts."""
 
-    kind: str
-    process: subprocess.Popen[str]
-    lines: list[str] = field(default_factory=list)
-    done: threading.Event = field(default_factory=threading.Event)
-    """The log says that a PUT is done."""
+    def __init__(self, kind: str, settings: Settings) -> None:
+        self.kind = kind
+        self.done = threading.Event()
+        """The log says that a PUT is done."""
+        super().__init__(kind, [sys.executable, "-c", PROGRAM.format(WORKERS[kind])], settings, self._hear)
 
-    @classmethod
-    def start(cls, kind: str, settings: Settings) -> "Worker":
-        process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM.format(WORKERS[kind])],
-            env=os.environ | settings.as_environment(),
-            cwd=ROOT,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        worker = cls(kind, process)
-        threading.Thread(target=worker._listen, daemon=True).start()
-        return worker
-
-    def _listen(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.lines.append(line.rstrip())
-            if "put done" in line:
-                self.done.set()
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        time.sleep(0.2)  # the rest of its log
+    def _hear(self, line: str) -> None:
+        if "put done" in line:
+            self.done.set()
 
     def place(self, store: S3Store) -> str:
         """Where the kill struck, by the log and the store."""
@@ -89,14 +65,14 @@ class Worker:
         return BETWEEN if done and not committed else ELSEWHERE
 
 
-def strike(worker: Worker, proxy: Proxy, aim: str, seconds: float) -> bool:
+def strike(worker: Struck, proxy: Proxy, aim: str, seconds: float) -> bool:
     """Kill the worker where aimed at, or after so many seconds; False when it ended by itself before."""
-    event = {"during": proxy.held, "replied": proxy.held, "done": worker.done}.get(aim)
+    is_there = {"during": proxy.is_holding, "replied": proxy.is_holding, "done": worker.done.is_set}.get(aim)
     end = time.monotonic() + seconds
-    while time.monotonic() < end and not (event and event.is_set()):
-        if worker.process.poll() is not None:
+    while time.monotonic() < end and not (is_there and is_there()):
+        if not worker.is_running():
             return False
-        time.sleep(0.0005 if aim == "done" else 0.01)
+        time.sleep(0.0005 if aim == "done" else 0.05)
     worker.kill()
     return True
 
@@ -108,7 +84,7 @@ def kill_land(settings: Settings, kills: int, each: int, seed: int = 1) -> tuple
     """
     chance, store = random.Random(seed), S3Store(settings)
     counted: Counter[tuple[str, str]] = Counter()
-    with before(settings.s3_port) as proxy:
+    with before(settings.s3_port, settings.var_dir / "proxy.log") as proxy:
         through = settings.model_copy(
             update={"s3_endpoint": f"http://127.0.0.1:{proxy.port}", "land_object_seconds": 2.0}
         )
@@ -118,21 +94,21 @@ def kill_land(settings: Settings, kills: int, each: int, seed: int = 1) -> tuple
             if counted.total() >= kills and places[DURING] >= each and places[BETWEEN] >= each:
                 break
             aim = aims[number % 5] if number % 7 != 6 else "anywhere"
-            proxy.hold(aim if aim in ("during", "replied") else None)  # type: ignore[arg-type]
-            worker = Worker.start("service" if number % 6 == 5 else "drain", through)
+            proxy.hold(aim if aim in ("during", "replied") else None)
+            worker = Struck("service" if number % 6 == 5 else "drain", through)
             if strike(worker, proxy, aim, 40 if aim != "anywhere" else chance.uniform(1, 6)):
                 place = worker.place(store)
                 counted[worker.kind, place] += 1
                 print(f"kill {counted.total():3} of a {worker.kind:7} aimed {aim:8} struck {place}", flush=True)
             elif worker.process.returncode > 0:
-                raise SystemExit("\n".join([f"a worker ended with {worker.process.returncode}", *worker.lines[-20:]]))
+                raise SystemExit("\n".join([f"a worker ended with {worker.process.returncode}", *worker.lines]))
             if not worker.lines or "commit" in worker.lines[-1] or worker.process.returncode == 0:
                 print("perhaps all is landed: more events", flush=True)
                 produce(settings, 2_000, seed=seed + number + 1)
         proxy.hold(None)
-        last = Worker.start("drain", through)
-        if last.process.wait(600):
-            raise SystemExit("\n".join(["the last worker failed", *last.lines[-20:]]))
+        last = Struck("drain", through)
+        if last.wait(600):
+            raise SystemExit("\n".join(["the last worker failed", *last.lines]))
     rows = verify(settings, ["posts"])
     for row in rows:
         print("  ".join(f"{name} {value}" for name, value in row.items() if value is not None))

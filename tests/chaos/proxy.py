@@ -1,92 +1,94 @@
-"""A small HTTP proxy before the store that can hold a PUT: halfway through its body, or when it has taken effect.
+"""mitmproxy before the store, with our faults (`faults.py`): started, told what to do, asked what it did."""
 
-It slows the store, never the landing: the code under test knows nothing of it.
-"""
-
+import json
+import os
 import socket
-import threading
+import subprocess
+import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
-from urllib.parse import unquote
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import Request, urlopen
 
-Place = Literal["during", "replied"]
+from ingest.settings import ROOT
+from tests.chaos.processes import end_with_us
+
+MITMDUMP = ROOT / ".venv-chaos" / "bin" / "mitmdump"
+START_SECONDS = 60
 
 
 class Proxy:
-    """One request a connection, each on a thread of its own."""
+    """Its control: the code under test knows nothing of it."""
 
-    def __init__(self, port: int) -> None:
-        self._store = ("127.0.0.1", port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self.held = threading.Event()
-        """A PUT is being held now."""
-        self._hold: Place | None = None
-        threading.Thread(target=self._accept, daemon=True).start()
+    def __init__(self, port: int, process: subprocess.Popen[bytes]) -> None:
+        self.port = port
+        self._process = process
 
-    def hold(self, place: Place | None) -> None:
-        """Hold the next PUT of an object of the lake at this place; None: hold none."""
-        self.held.clear()
-        self._hold = place
+    def plan(self, **what: Any) -> None:
+        """What to do from now on, in the names of `Faults`: shares and seed, slow_seconds, hold."""
+        self._ask(json.dumps(what).encode())
 
-    def close(self) -> None:
-        """Take no more connections."""
-        self._listener.close()
+    def hold(self, place: str | None) -> None:
+        """Hold the next PUT of an object of the lake: "during" it, or when it has taken effect ("replied")."""
+        self.plan(hold=place)
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+    def is_holding(self) -> bool:
+        """Whether a PUT was held since it was asked for."""
+        return bool(self._ask()["held"])
 
-    def _serve(self, client: socket.socket) -> None:
-        try:
-            with client, client.makefile("rb") as reader:
-                head = b"".join(iter(reader.readline, b"\r\n"))
-                if not head:
-                    return
-                lines = head.decode("latin-1").split("\r\n")
-                headers = dict(line.lower().split(": ", 1) for line in lines[1:] if ": " in line)
-                if headers.get("expect") == "100-continue":
-                    client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-                body = reader.read(int(headers.get("content-length", 0)))
-                kept = [line for line in lines if line and not line.lower().startswith(("expect:", "connection:"))]
-                request = "\r\n".join([*kept, "Connection: close", "", ""]).encode("latin-1")
-                place = self._take(lines[0])
-                with socket.create_connection(self._store) as store:
-                    if place == "during":
-                        store.sendall(request + body[: len(body) // 2])
-                        self._wait_for_the_end_of(client)
-                        return
-                    store.sendall(request + body)
-                    answer = b"".join(iter(lambda: store.recv(1 << 16), b""))
-                if place == "replied":
-                    self._wait_for_the_end_of(client)
-                    return
-                client.sendall(answer)
-        except OSError:
-            return  # either side went away: that is what this proxy is for
+    def told(self) -> tuple[Counter[str], Counter[tuple[str, str]]]:
+        """Calls by method, and faults that struck by kind and method."""
+        said = self._ask()
+        struck = {tuple(name.rsplit("/", 1)): count for name, count in said["struck"].items()}
+        return Counter(said["calls"]), Counter(struck)  # type: ignore[arg-type]
 
-    def _take(self, request: str) -> Place | None:
-        """The place to hold this request at: only one is held."""
-        if self._hold is None or not request.startswith("PUT ") or "/date=" not in unquote(request):
-            return None
-        place, self._hold = self._hold, None
-        return place
+    def is_alive(self) -> bool:
+        """Whether the proxy still runs."""
+        return self._process.poll() is None
 
-    def _wait_for_the_end_of(self, client: socket.socket) -> None:
-        self.held.set()
-        client.recv(1)
+    def _ask(self, body: bytes | None = None) -> dict[str, Any]:
+        request = Request(f"http://127.0.0.1:{self.port}/_faults", body, method="PUT" if body else "GET")
+        with urlopen(request, timeout=30) as answer:
+            return dict(json.load(answer))
 
 
 @contextmanager
-def before(port: int) -> Iterator[Proxy]:
-    """A proxy before the store on this port."""
-    proxy = Proxy(port)
+def before(port: int, log: Path) -> Iterator[Proxy]:
+    """A proxy before the store on this port; what it says goes to the file."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        own = int(free.getsockname()[1])
+    options = {"connection_strategy": "lazy", "client_replay_concurrency": -1, "flow_detail": 0, "confdir": log.parent}
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [str(MITMDUMP), "--mode", f"reverse:http://127.0.0.1:{port}", "--listen-host", "127.0.0.1", "-p", str(own)]
+            + [word for name, value in options.items() for word in ("--set", f"{name}={value}")]
+            + ["-s", str(Path(__file__).with_name("faults.py"))],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env={name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")},
+            preexec_fn=end_with_us,  # noqa: PLW1509
+        )
+    proxy = Proxy(own, process)
     try:
+        end = time.monotonic() + START_SECONDS
+        while not _answers(proxy):
+            if not proxy.is_alive() or time.monotonic() > end:
+                raise RuntimeError(f"mitmproxy does not start:\n{log.read_text()}")
+            time.sleep(0.2)
         yield proxy
     finally:
-        proxy.close()
+        process.kill()
+        process.wait()
+
+
+def _answers(proxy: Proxy) -> bool:
+    try:
+        proxy.plan()
+    except (URLError, OSError):
+        return False
+    return True
