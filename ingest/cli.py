@@ -138,6 +138,7 @@ def verify(topic: Topics = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def replay(
+    *,
     reason: Annotated[str | None, typer.Option(help="Only letters of this reason, as `dead_letters` names it.")] = None,
     platform: Annotated[str | None, typer.Option(help="Only letters of this platform.")] = None,
     topic: Annotated[str | None, typer.Option(help="Only letters of this topic; answers are in dead_letters.")] = None,

@@ -116,15 +116,16 @@ class Publisher:
     def publish(self, messages: Iterable[events.Message]) -> None:
         """Hand messages to the producer. Raises DependencyFailed as soon as one is known not to have arrived."""
         for message in messages:
-            name = events.topic(message)
-            try:
-                future = self._producer.send(
-                    self._settings.topic(name), key=events.key(message), value=events.encode(message)
-                )
-            except KafkaError as error:
-                raise self._failure(error) from error
-            future.add_errback(self._failed.append)
-            self.published[name] += 1
+            self.forward(events.topic(message), events.key(message), events.encode(message))
+
+    def forward(self, topic: str, key: bytes | None, payload: bytes) -> None:
+        """Hand one message to the producer as the bytes that it is. Raises as `publish` does."""
+        try:
+            future = self._producer.send(self._settings.topic(topic), key=key, value=payload)
+        except KafkaError as error:
+            raise self._failure(error) from error
+        future.add_errback(self._failed.append)
+        self.published[topic] += 1
         self._check()
 
     def flush(self) -> None:
