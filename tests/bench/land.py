@@ -15,7 +15,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import parts
+from tests.bench import parts, peers
 from tests.bench.measure import machine, versions
 from tests.bench.own_stack import own_stack
 from tests.bench.report import Measured, append, table
@@ -28,6 +28,7 @@ PARTS: dict[str, tuple[parts.Part, int]] = {
     "memory": (parts.memory, 2_000_000),
     "idle": (parts.idle, 0),
     "backlog": (parts.backlog, 12_000_000),
+    "peers": (peers.peers, 2_000_000),
 }
 """Each part with its number of events."""
 DISK_BYTES_PER_EVENT = 1_000

@@ -37,8 +37,9 @@ def table(lines: Iterable[Measured]) -> str:
     """The lines as text."""
     cells = [("what", "at least", "aim", "measured", "")]
     for line in lines:
-        bounds = ["" if bound is None else f"{bound:g} {line.unit}".strip() for bound in (line.least, line.aim)]
-        cells.append((line.what, *bounds, f"{line.value:.3g} {line.unit}".strip(), line.verdict))
+        bounds = ["" if bound is None else f"{bound:g} {line.unit}" for bound in (line.least, line.aim)]
+        value = f"{line.value:,.0f}" if line.value >= 1_000 else f"{line.value:.3g}"
+        cells.append((line.what, *bounds, f"{value} {line.unit}", line.verdict))
     widths = [max(len(row[at]) for row in cells) for at in range(5)]
     return "\n".join(
         "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in cells
