@@ -76,7 +76,8 @@
         lake.*,
         lake.observed_at as earliest_observed_at,
         admitted.load_number
-    from ({{ lake_scan(topic, admitted | map(attribute='uri') | unique | list) }}) as lake
+    {% set scan = lake_scan(topic, admitted | map(attribute='uri') | unique | list) %}
+    from ({{ filled_from_payload(topic, scan) }}) as lake
     inner join (
         select * from (values
             {% for one in admitted -%}
