@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from ingest.errors import Misconfigured
-from ingest.land.store import Put, S3Store, Store
+from ingest.land.store import Put, Store
 
 PROBES = "state/probe"
 """Small objects outside everything that is read."""
@@ -31,7 +31,7 @@ class Property:
     """What is wrong with it, tried under a prefix that nobody used before; None when it holds."""
 
 
-def examine(store: S3Store) -> Iterator[tuple[Property, str | None]]:
+def examine(store: Store) -> Iterator[tuple[Property, str | None]]:
     """Each property with its fault, None when it holds. Removes what it wrote.
 
     Raises DependencyFailed when the store does not answer, Misconfigured when it refuses the caller.
@@ -53,7 +53,7 @@ def require_conditional_put(store: Store) -> None:
     key, body = f"{PROBES}/land", b"probe"
     _put(store, key, body, METADATA)
     second = _put(store, key, body, METADATA)
-    fault = _OVERWROTE if second is Put.WRITTEN else _untrue_head(store, key, len(body))
+    fault = _OVERWROTE if second is Put.WRITTEN else _untrue_entry(store, key, len(body))
     if fault is not None:
         raise Misconfigured(
             f"nothing can be landed exactly once in this object store: {fault}. Set ASSAY_S3_ENDPOINT to a store that "
@@ -73,12 +73,12 @@ def _put(store: Store, key: str, body: bytes, metadata: Mapping[str, str] | None
     return Put.CONFLICT
 
 
-def _untrue_head(store: Store, key: str, size: int) -> str | None:
+def _untrue_entry(store: Store, key: str, size: int) -> str | None:
     entry = store.head(key)
     if entry is None:
-        return "HEAD does not find an object right after its PUT"
+        return "an object is not found right after its PUT"
     if entry.size != size:
-        return f"HEAD says {entry.size} bytes of an object of {size}"
+        return f"an object of {size} bytes is said to have {entry.size}"
     if dict(entry.metadata) != METADATA:
         return f"metadata {METADATA} came back as {dict(entry.metadata)}"
     return None
@@ -105,10 +105,10 @@ def _race(store: Store, prefix: str) -> str | None:
     return None if stored is not None and [stored.body] == winners else "the object is not that of the PUT that won"
 
 
-def _head_after_put(store: Store, prefix: str) -> str | None:
+def _read_after_put(store: Store, prefix: str) -> str | None:
     key = f"{prefix}date=2026-01-31/partition=0/{7:020d}.parquet"
     store.put(key, b"body", metadata=METADATA)
-    return _untrue_head(store, key, 4)
+    return _untrue_entry(store, key, 4)
 
 
 def _if_match(store: Store, prefix: str) -> str | None:
@@ -139,7 +139,7 @@ def _list(store: Store, prefix: str) -> str | None:
 PROPERTIES = (
     Property("If-None-Match", "landing, manifests", _if_none_match),
     Property("If-None-Match, raced", "landing by several workers", _race),
-    Property("HEAD after PUT, metadata", "landing", _head_after_put),
+    Property("read after PUT, metadata", "landing", _read_after_put),
     Property("If-Match", "quota ledger, known posts", _if_match),
     Property("LIST order, delimiter", "landing, manifests, verify", _list),
 )
