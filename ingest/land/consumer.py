@@ -85,11 +85,7 @@ class Landing:
         """Take partitions on at their heads; what to assign. Raises what `Heads.find` raises."""
         self.topics[topic.name] = topic
         places = []
-
-        def look_again() -> dict[int, Log]:
-            return {slot.partition: part for slot, part in self.broker.logs([topic]).items()}
-
-        for partition, head in self._heads.find(topic, logs, look_again).items():
+        for partition, head in self._find(topic, logs).items():
             slot = chain.Slot(topic.name, partition)
             self.partitions[slot] = Partition(
                 slot,
@@ -106,6 +102,23 @@ class Landing:
             self._since.pop(slot, None)
             places.append(self.place(slot))
         return places
+
+    def _find(self, topic: Topic, logs: dict[int, Log]) -> dict[int, int]:
+        """The partitions' heads, looked for as long as an object is tried: a start asks the store for a great deal."""
+
+        def look_again() -> dict[int, Log]:
+            return {slot.partition: part for slot, part in self.broker.logs([topic]).items()}
+
+        end, pause = self._clock.now() + PATIENCE_SECONDS, 0.1
+        while True:
+            try:
+                return self._heads.find(topic, logs, look_again)
+            except DependencyFailed as error:
+                if self._clock.now() + pause > end:
+                    raise
+                log.warning("heads not found topic=%s retry_seconds=%.1f error=%s", topic.name, pause, error)
+            self._clock.wait(pause)
+            pause = min(pause * 2, 5.0)
 
     def place(self, slot: chain.Slot) -> TopicPartition:
         """Kafka's name for where the partition wants to read next."""
@@ -197,17 +210,22 @@ class Landing:
         """Bytes that all buffers hold, about."""
         return sum(partition.memory for partition in self.partitions.values())
 
-    def lag(self, partition: Partition) -> int:
-        """Records behind the head, as far as the consumer has heard of the log's end; asks nobody."""
-        slot = partition.slot
-        end = self._ends.get(slot, 0)
-        if self._consumer is not None:
+    def note_ends(self) -> None:
+        """Take down how far the consumer has heard of each log; asks nobody.
+
+        Not for another thread: beside a poll, librdkafka's and Python's locks may wait for each other for ever.
+        """
+        for slot in self.partitions:
             place = TopicPartition(self._settings.topic(slot.topic), slot.partition)
-            _, high = self._consumer.get_watermark_offsets(place, cached=True) or (0, 0)
-            end = max(end, high)
+            _, high = self.consumer.get_watermark_offsets(place, cached=True) or (0, 0)
+            self._ends[slot] = max(self._ends[slot], high)
+
+    def lag(self, partition: Partition) -> int:
+        """Records behind the head, as far as was noted."""
+        slot = partition.slot
         # A log may end with offsets of no record.
         reached = partition.head if partition.rows else max(partition.head, self.ended.get(slot, 0))
-        return max(0, end - reached)
+        return max(0, self._ends.get(slot, 0) - reached)
 
     def since(self, slot: chain.Slot) -> int | None:
         """When the oldest record behind the head arrived, in Kafka's milliseconds; None while it has not been read."""

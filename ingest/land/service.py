@@ -28,6 +28,8 @@ log = logging.getLogger("assay.land")
 
 CHECK_SECONDS = 20.0
 """How often a service looks whether its topics are still the ones it began with."""
+NOTE_SECONDS = 1.0
+"""How often the lag that metrics show is brought up to date."""
 STOP_SECONDS = 10.0
 """How long stopping takes at most; then the process ends, whatever it waits for."""
 FLUSH_SECONDS = 5.0
@@ -61,10 +63,13 @@ def _follow(settings: Settings, names: list[str], stop: "Stop") -> None:
         require_conditional_put(store)
         known = landing.broker.topics(names)
         _subscribe(settings, landing, vitals, names)
-        checked = heard = time.monotonic()
+        checked = heard = noted = time.monotonic()
         while not stop.asked:
             landing.poll(0.5)
             landing.land_due()
+            if time.monotonic() - noted > NOTE_SECONDS:
+                landing.note_ends()
+                noted = time.monotonic()
             if time.monotonic() - checked > CHECK_SECONDS:
                 try:
                     _same_topics(landing.broker, known)
