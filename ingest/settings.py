@@ -75,6 +75,24 @@ class Settings(BaseSettings):
     watchlist_path: Path = ROOT / "dbt_project" / "seeds" / "watchlist.csv"
     youtube_api_key: SecretStr = SecretStr("")
     youtube_daily_units: int = 10_000
+    google_client_id: str = ""
+    google_client_secret: SecretStr = SecretStr("")
+    instagram_app_id: str = ""
+    instagram_app_secret: SecretStr = SecretStr("")
+    instagram_access_token: SecretStr = Field(default=SecretStr(""), description="of one's own professional account")
+    instagram_user_id: str = Field(default="", description="that account, in whose name others are discovered")
+    tiktok_client_key: str = ""
+    tiktok_client_secret: SecretStr = SecretStr("")
+    tiktok_research_eligibility: str = Field(default="", description="reference of the approval; empty: off")
+    x_bearer_token: SecretStr = SecretStr("")
+    x_client_id: str = ""
+    x_client_secret: SecretStr = SecretStr("")
+    reddit_client_id: str = ""
+    reddit_client_secret: SecretStr = SecretStr("")
+    twitch_client_id: str = ""
+    twitch_client_secret: SecretStr = SecretStr("")
+    grants_dir: Path | None = Field(default=None, description="where creators' grants are; absent: var/secrets/grants")
+    grants_key: SecretStr = Field(default=SecretStr(""), description="encrypts the grants; absent: one is made once")
     audience_sample_size: int = 300
     member_key: SecretStr = Field(default=SecretStr(""), description="secret of the members' HMAC; `make up` makes one")
     contact: str = Field(default="", description="address shown to platforms in the User-Agent")
@@ -89,6 +107,7 @@ class Settings(BaseSettings):
         "cache_dir",
         "watchlist_path",
         "warehouse_path",
+        "grants_dir",
         "kafka_ca_file",
         "kafka_certificate_file",
         "kafka_key_file",
@@ -114,6 +133,15 @@ class Settings(BaseSettings):
         if (files[1] is None) != (files[2] is None):
             raise ValueError("ASSAY_KAFKA_CERTIFICATE_FILE and ASSAY_KAFKA_KEY_FILE go together")
         return self
+
+    def credential(self, name: str) -> str:
+        """A platform's key, id, secret or token, by its field; empty when there is none.
+
+        The sandbox takes the word `sandbox` for each that is not set.
+        """
+        value = getattr(self, name)
+        text: str = value.get_secret_value() if isinstance(value, SecretStr) else value
+        return text or ("sandbox" if self.source == "sandbox" else "")
 
     def as_environment(self) -> dict[str, str]:
         """What is set, as the `ASSAY_` variables that give a process which we start the same settings."""

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -16,6 +16,7 @@ from typing import Self
 
 from aiolimiter import AsyncLimiter
 
+from ingest.collect.credentials import Credentials
 from ingest.collect.interpret import dead_letter, interpret, scrub
 from ingest.collect.members import MemberKey
 from ingest.collect.outcome import (
@@ -91,9 +92,8 @@ class Client:
 
         Raises Refused without a credential.
         """
-        credential = platform.authorise(settings)
-        self._secrets = [value for header in credential.values() for value in {header, header.rpartition(" ")[2]}]
-        self._wire = connect(settings, clock, credential)
+        self._credentials = Credentials(settings, platform, clock, self.ask)
+        self._wire = connect(settings, clock)
         self._platform, self._clock, self._run_id = platform, clock, run_id
         self._ledger, self._key, self._bury = ledger, key, bury
         self._hosts: dict[str, Host] = {}
@@ -119,21 +119,29 @@ class Client:
     async def ask(self, call: Call) -> Exchange:
         """The answer to a call, after as many tries as its outcomes allow.
 
-        Raises Refused (of the credential), Exhausted, Throttled or Unavailable; the first three, and Unavailable when
-        it repeats, end all calls to the host.
+        Raises Refused (of the app's credential), Exhausted, Throttled or Unavailable; the first three, and Unavailable
+        when it repeats, end all calls to the host. What ends with one creator's grant ends no other's call: that is an
+        exchange with a refusal, without an answer where there was no grant to ask by.
         """
         pace = self._platform.pace
         if call.host not in self._hosts:
             self._hosts[call.host] = Host(asyncio.Semaphore(pace.at_once), AsyncLimiter(pace.calls, pace.seconds))
         host = self._hosts[call.host]
+        renewed = False
         for number in range(1, TRIES + 1):
+            carried = await self._carried(host, call)
+            if isinstance(carried, Verdict):
+                return Exchange(call, Answer(0, {}, b"", call.url), carried, Reading())
             async with host.gate:
                 await self._wait_for(host)
-                exchange = await self._try(host, call)
+                exchange = await self._try(host, call, carried)
             verdict = exchange.verdict
             if verdict.outcome in {Outcome.OK, Outcome.GONE, Outcome.MALFORMED, Outcome.REFUSED}:
                 host.answered, host.given_up = True, []
-                if verdict.outcome is Outcome.REFUSED and verdict.of_credential:
+                if not renewed and self._credentials.refused(call, verdict, carried):
+                    renewed = True
+                    continue
+                if verdict.outcome is Outcome.REFUSED and verdict.of_credential and not call.grant:
                     self._close(host, Refused(self._words("refused", call, verdict)))
                 return exchange
             if verdict.outcome is Outcome.EXHAUSTED:
@@ -156,6 +164,14 @@ class Client:
         host.failure = failure
         raise failure
 
+    async def _carried(self, host: Host, call: Call) -> Mapping[str, str] | Verdict:
+        """The headers that authorise a call. What keeps us from getting any counts against the host that wants them."""
+        try:
+            return await self._credentials.headers(call)
+        except PlatformFailed as failure:
+            host.given_up.append(failure)
+            raise
+
     async def _wait_for(self, host: Host) -> None:
         """Until the host may be asked again: by what its answers said, then by the stated limit."""
         while True:
@@ -170,7 +186,7 @@ class Client:
             await asyncio.sleep(wait.total_seconds())
         await host.limiter.acquire()
 
-    async def _try(self, host: Host, call: Call) -> Exchange:
+    async def _try(self, host: Host, call: Call, carried: Mapping[str, str]) -> Exchange:
         """One request and what came of it."""
         cost = call.endpoint.cost if call.endpoint else 0
         if self._ledger and cost:
@@ -178,17 +194,27 @@ class Client:
                 self._ledger.spend(cost, self._clock.now())
             except Exhausted as failure:
                 self._close(host, failure)
-        answer = await self._wire.send(call)
+        answer = await self._wire.send(call, carried)
         at = self._clock.now()
-        verdict, reading = interpret(self._platform, call, answer, at=at, run_id=self._run_id, key=self._key)
+        if verdict := self._credentials.classify(call, answer, at):
+            self.outcomes[verdict.outcome] += 1
+            return Exchange(call, answer, verdict, Reading())
+        verdict, reading = interpret(
+            self._platform,
+            call,
+            answer,
+            at=at,
+            run_id=self._run_id,
+            key=self._key,
+            consent_id=self._credentials.consent_id(call),
+        )
         self.outcomes[verdict.outcome] += 1
         rate = self._platform.rate(answer)
         if rate and rate.left == 0 and rate.reset:
             host.not_before = max(host.not_before, rate.reset)
         if verdict.outcome is Outcome.MALFORMED:
-            self._bury(
-                dead_letter(self._platform, call, answer, verdict, at=at, run_id=self._run_id, secrets=self._secrets)
-            )
+            secrets = self._credentials.secrets
+            self._bury(dead_letter(self._platform, call, answer, verdict, at=at, run_id=self._run_id, secrets=secrets))
         return Exchange(call, answer, verdict, reading)
 
     def _backoff(self, number: int, verdict: Verdict) -> float:
@@ -202,6 +228,7 @@ class Client:
         """The failure for a person. Of an audience's endpoint nothing that the platform said: it may name members."""
         endpoint = call.endpoint.name if call.endpoint else call.path
         private = call.endpoint is not None and call.endpoint.audience and verdict.outcome is not Outcome.REFUSED
-        said = "" if private else scrub(verdict.message, self._secrets)
+        said = "" if private else verdict.message
         until = f" until {instant(verdict.retry_at)}" if verdict.retry_at else ""
-        return f"{call.host} {what} {endpoint} ({verdict.reason}){until}. {said}".strip()
+        written = f"{call.host} {what} {endpoint} ({verdict.reason}){until}. {said}".strip()
+        return scrub(written, self._credentials.secrets)

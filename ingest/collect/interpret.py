@@ -20,13 +20,23 @@ HIDDEN = "***"
 
 
 def interpret(
-    platform: Platform, call: Call, answer: Answer, *, at: datetime, run_id: str, key: MemberKey | None
+    platform: Platform,
+    call: Call,
+    answer: Answer,
+    *,
+    at: datetime,
+    run_id: str,
+    key: MemberKey | None,
+    consent_id: str | None = None,
 ) -> tuple[Verdict, Reading]:
-    """What the answer means and says. A reading that fails half-way says nothing: the answer is malformed."""
+    """What the answer means and says. A reading that fails half-way says nothing: the answer is malformed.
+
+    `consent_id` is the consent that authorised the call, where one did.
+    """
     verdict = platform.classify(call, answer, at)
     if call.endpoint is None or verdict.outcome not in {Outcome.OK, Outcome.GONE}:
         return verdict, Reading()
-    observation = Observation(platform, call, at, run_id, key)
+    observation = Observation(platform, call, at, run_id, key, consent_id=consent_id)
     try:
         platform.parse(call, answer, observation)
     except Unreadable as fault:

@@ -15,7 +15,10 @@ UNKNOWN = ""
 class Observation:
     """The events of one answer. `at` is the answer's moment; `key` hashes members, where any can be among them."""
 
-    def __init__(self, platform: Platform, call: Call, at: datetime, run_id: str, key: MemberKey | None) -> None:
+    def __init__(
+        self, platform: Platform, call: Call, at: datetime, run_id: str, key: MemberKey | None,
+        *, consent_id: str | None = None
+    ) -> None:  # fmt: skip
         self.at = at
         self.reading = Reading()
         self._call = call
@@ -30,8 +33,13 @@ class Observation:
             "run_id": run_id,
             "endpoint": self._endpoint,
             "collector": platform.collector,
-            "authorisation": platform.authorisation,
+            "authorisation": "consent" if call.grant or self._asks_owner(call) else platform.authorisation,
+            "consent_id": consent_id,
         }
+
+    @staticmethod
+    def _asks_owner(call: Call) -> bool:
+        return call.endpoint is not None and call.endpoint.consent
 
     def post(self, account_id: str | None, post_id: str, **fields: Any) -> None:
         """Add a post. Whose it is comes from the answer, else from the work list."""

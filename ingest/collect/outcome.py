@@ -42,6 +42,12 @@ class Verdict:
 
 
 OK = Verdict(Outcome.OK)
+TOKEN_EXPIRED = "token_expired"  # noqa: S105  # a word of ours
+"""The reason of a refusal that a fresh token may end: the client renews it once and asks again."""
+CONSENT_WITHDRAWN = "consent_withdrawn"
+"""The reason of a refusal that says that the creator's grant is no more: nothing is asked under it again."""
+NO_GRANT = "no_grant"
+"""The reason of a refusal of ours: the call needs a grant that nobody has given, or that is no more."""
 
 
 def malformed(reason: str) -> Verdict:

@@ -5,12 +5,13 @@ A platform is a module that satisfies `Platform`; `platforms/__init__.py` lists 
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Literal, Protocol
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+from ingest.collect.oauth import AppToken, OAuth
 from ingest.collect.outcome import Answer, Verdict
 from ingest.events import AccountObserved, FollowerObserved, PostObserved
 from ingest.settings import Settings
@@ -33,6 +34,8 @@ class Endpoint:
     """Units of the platform's budget that one call costs."""
     audience: bool = False
     """Its answers hold members of an audience: nothing of them is kept outside the events' features."""
+    consent: bool = False
+    """Only answers under a creator's grant, whoever asks."""
     method: str = "GET"
     segment: str = "[^/]+"
     """A regular expression of what may stand for a `{name}`, where the platform has methods in the same place."""
@@ -50,12 +53,16 @@ class Endpoint:
         )
 
     def call(
-        self, base: str, params: Params | None = None, *, account_id: str | None = None, body: bytes = b"", **path: str
-    ) -> "Call":
-        """A call to this endpoint at `base` (scheme and host). `account_id` is whose things it asks for."""
+        self, base: str, params: Params | None = None, *, account_id: str | None = None, grant: str | None = None,
+        body: bytes = b"", **path: str
+    ) -> "Call":  # fmt: skip
+        """A call to this endpoint at `base` (scheme and host). `account_id` is whose things it asks for.
+
+        `grant` is the account whose consent authorises it; None where the app's credential does, or none.
+        """
         query = urlencode({**self.params, **(params or {})}, doseq=True)
         filled = self.path.format(**{name: quote(value, safe="") for name, value in path.items()})
-        return Call(self, f"{base}{filled}{'?' + query if query else ''}", self.method, account_id, body)
+        return Call(self, f"{base}{filled}{'?' + query if query else ''}", self.method, account_id, body, grant=grant)
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,10 @@ class Call:
     """The watch list's words for the one account that this call resolves."""
     owners: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Whose posts are asked for: account_id by post_id, as the work list knows it."""
+    grant: str | None = None
+    """The account whose grant authorises the call; None: the app's credential, or none."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Sent with this call alone, beside what authorises it."""
 
     @cached_property
     def host(self) -> str:
@@ -113,7 +124,7 @@ class Call:
 
     def at(self, url: str) -> "Call":
         """The same call at another address: its next page."""
-        return Call(self.endpoint, url, self.method, self.account_id, self.body, self.asked, self.owners)
+        return replace(self, url=url)
 
     def with_params(self, **params: str) -> "Call":
         """The same call with parameters replaced, as paging by a token needs it."""
@@ -244,7 +255,13 @@ class Platform:
     """The call for the page after this one; None at the end."""
 
     authorise: Callable[[Settings], dict[str, str]] = lambda _: {}
-    """Headers that carry the credential. Raises Refused when it is missing."""
+    """Headers that carry a static credential of the app. Raises Refused when it is missing."""
+    app: AppToken | None = None
+    """How a token of the app is minted, for calls without a grant; None where it has a static one, or none."""
+    oauth: OAuth | None = None
+    """How a creator grants access, for calls with a grant; None where nobody needs to."""
+    consented: Callable[[Account, Sequence[str]], list[Call]] = lambda _, __: []
+    """Further calls for an account with a grant, and for those of its posts that this run reads: insights."""
     daily_units: Callable[[Settings], int | None] = lambda _: None
     """The budget of a day, in units; None where there is none."""
     audience_posts: int = 0

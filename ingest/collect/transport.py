@@ -2,6 +2,7 @@
 
 import ssl
 import time
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import httpx2
@@ -35,9 +36,9 @@ class Clock:
 class Live:
     """Requests go where their addresses say, with the credential. Redirects are not followed: it goes nowhere else."""
 
-    def __init__(self, settings: Settings, credential: dict[str, str]) -> None:
+    def __init__(self, settings: Settings) -> None:
         agent = f"assay/{__version__}" + (f" (+{settings.contact})" if settings.contact else "")
-        self._headers = {"User-Agent": agent, "Accept": "application/json", "Accept-Encoding": "gzip"} | credential
+        self._headers = {"User-Agent": agent, "Accept": "application/json", "Accept-Encoding": "gzip"}
         self._http = self._open()
 
     def _open(self) -> httpx2.AsyncClient:
@@ -47,12 +48,15 @@ class Live:
         """Where a call is sent, and the headers that only this way needs."""
         return call.url, {}
 
-    async def send(self, call: Call) -> Answer:
-        """The answer; status 0 with the fault's name where none came or it broke off."""
+    async def send(self, call: Call, credential: Mapping[str, str]) -> Answer:
+        """The answer; status 0 with the fault's name where none came or it broke off.
+
+        `credential` are the headers that authorise the call.
+        """
         url, own = self._address(call)
-        request = httpx2.Request(
-            call.method, url, headers=self._headers | own, content=call.body or None, extensions=TIMEOUTS
-        )
+        headers = self._headers | ({"Content-Type": "application/json"} if call.body else {})
+        headers |= {**credential, **call.headers, **own}
+        request = httpx2.Request(call.method, url, headers=headers, content=call.body or None, extensions=TIMEOUTS)
         try:
             response = await self._http.send(request)
         except httpx2.RequestError as error:
@@ -67,8 +71,8 @@ class Live:
 class Sandbox(Live):
     """Requests go to the sandbox's address; the platform's host stays in `Host`, and the clock goes along."""
 
-    def __init__(self, settings: Settings, credential: dict[str, str], clock: Clock) -> None:
-        super().__init__(settings, credential)
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        super().__init__(settings)
         self._sandbox = settings.sandbox
         self._clock = clock
 
@@ -82,6 +86,6 @@ class Sandbox(Live):
         return self._sandbox + call.url.removeprefix(call.base), own
 
 
-def connect(settings: Settings, clock: Clock, credential: dict[str, str]) -> Live:
+def connect(settings: Settings, clock: Clock) -> Live:
     """The way out for one run, as `settings.source` has it."""
-    return Sandbox(settings, credential, clock) if settings.source == "sandbox" else Live(settings, credential)
+    return Sandbox(settings, clock) if settings.source == "sandbox" else Live(settings)
