@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,6 +14,7 @@ from ingest.land import decode as decoding
 from ingest.land.columns import columns, typed_schema
 from ingest.land.decode import decode, decode_by_record
 from tests.bench.generate import posts
+from tests.land.fuzzed import NEIGHBOUR, Batch, examine
 from tests.land.payloads import bent_events, good_events, mixed_batches, post, wire, worst
 
 TOPICS = list(events.TOPICS)
@@ -49,14 +51,31 @@ def test_both_ways_agree_on_any_bytes(payloads: list[bytes | None]) -> None:
     agree("posts", payloads)
 
 
+def among_good(*payloads: bytes | None) -> Batch:
+    """The payloads between two good events that say who they are."""
+    event = post(text="good", views=3, duration_seconds=5.5, hashtags=["a"])
+    ways = [NEIGHBOUR, *["bent"] * len(payloads), NEIGHBOUR]
+    return Batch("posts", ways, [wire(event), *payloads, wire(event)], {0: event, len(ways) - 1: event}, "1")
+
+
 @pytest.mark.parametrize("name", worst())
-def test_the_worst_payloads_get_one_verdict_alone_and_among_good_neighbours(name: str) -> None:
-    bad, good = worst()[name], wire(post(text="good", views=3, duration_seconds=5.5, hashtags=["a"]))
-    agree("posts", [bad])
-    mixed = decode("posts", [good, bad, good])
-    agree("posts", [good, bad, good])
-    assert {0, 2}.isdisjoint(mixed.errors)
-    assert mixed.table.column("text").to_pylist()[::2] == ["good", "good"]
+def test_the_worst_payloads_get_one_verdict_alone_and_among_good_neighbours(name: str, tmp_path: Path) -> None:
+    """And they become a row or a dead letter in a file that both readers take, under any key and headers."""
+    assert examine(among_good(worst()[name]), tmp_path)[1] == []
+
+
+def test_all_of_them_together_leave_good_neighbours_alone(tmp_path: Path) -> None:
+    counts, faults = examine(among_good(*worst().values(), None), tmp_path)
+    assert faults == []
+    assert counts[NEIGHBOUR, "good"] == 2
+    assert counts["bent", "poison"] > 60
+
+
+@pytest.mark.parametrize("at", [1, 13, 49, 60, -1])
+def test_an_object_split_over_two_messages_is_two_dead_letters(at: int, tmp_path: Path) -> None:
+    whole = wire(post(text="split"))
+    counts, faults = examine(among_good(whole[:at], whole[at:], whole + whole, b""), tmp_path)
+    assert (counts["bent", "poison"], faults) == (4, [])
 
 
 def test_only_what_keeps_the_contract_is_good() -> None:
@@ -70,6 +89,14 @@ def test_only_what_keeps_the_contract_is_good() -> None:
         "an escaped id",
         "a megabyte of text",
         "a megabyte of spaces",
+        "a fraction of 10,000 digits",
+        "a megabyte in a field beyond",
+        "space around",
+        "lines of Windows around",
+        "lines of Windows within",
+        "an endless exponent beyond",
+        "the year 1",
+        "the last moment",
         "a field beyond",
         "all in order",
     }

@@ -48,8 +48,8 @@ from typing import Literal
 import msgspec
 from ingest import events
 events.TOPICS["posts"] = msgspec.defstruct(
-    "PostObserved", [("format", Literal["video", "short"] | None, None)], bases=(events.PostObserved,), kw_only=True, frozen=True,
-    omit_defaults=True, forbid_unknown_fields=True)
+    "PostObserved", [("format", Literal["video", "short"] | None, None)], bases=(events.PostObserved,), kw_only=True,
+    frozen=True, omit_defaults=True, forbid_unknown_fields=True)
 from ingest.land import worker
 from ingest.settings import load
 print(worker.drain(load()))
