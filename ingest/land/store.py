@@ -1,4 +1,4 @@
-"""The object store, as four methods: put, head, get, list. One implementation: any S3 API through boto3.
+"""The object store, as five methods: put, head, get, list, delete. One implementation: any S3 API through boto3.
 
 Reads may be tried again, and are when an answer was cut short: botocore takes headers that end early for all of them,
 and with them half a number for the whole, or nothing for an empty listing. Writes are tried exactly once: a
@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, IncompleteReadError, ResponseStreamingError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ResponseStreamingError,
+    SSLError,
+)
 from botocore.parsers import ResponseParserError
 
 from ingest.errors import DependencyFailed, Misconfigured
@@ -29,6 +37,11 @@ READS = 4
 """How often a read is tried, by the client while the store answers with an error, by us while answers are cut short."""
 CUT_SHORT = (IncompleteReadError, ResponseStreamingError, ResponseParserError, ValueError, KeyError)
 """What comes of an answer that is not whole; half a date is a ValueError, a header that is not there a KeyError."""
+
+
+NO_CREDENTIALS = (
+    "ASSAY_S3_ACCESS_KEY is empty, and the AWS chain (environment, profile, role of the machine) has no credentials"
+)
 
 
 class Put(Enum):
@@ -84,6 +97,23 @@ class Store(Protocol):
     def list(self, prefix: str, *, delimiter: str = "") -> Iterator[str]:
         """Keys that begin with `prefix` in order; with a delimiter, each group once, as its common prefix."""
 
+    def delete(self, key: str) -> None:
+        """Remove one object, if it is there."""
+
+
+def credentials(settings: Settings) -> tuple[str, str, str]:
+    """Key, secret and session token ("" where there is none) for readers that are not boto3.
+
+    Those of the settings, or what the AWS chain finds now: environment, profile, role. Raises Misconfigured for none.
+    """
+    if settings.s3_access_key:
+        return settings.s3_access_key, settings.s3_secret_key.get_secret_value(), ""
+    found = boto3.Session().get_credentials()
+    if found is None:
+        raise Misconfigured(NO_CREDENTIALS)
+    now = found.get_frozen_credentials()
+    return now.access_key or "", now.secret_key or "", now.token or ""
+
 
 class S3Store:
     """A bucket behind an S3 API."""
@@ -100,8 +130,10 @@ class S3Store:
             "s3",
             endpoint_url=settings.s3,
             region_name=settings.s3_region,
-            aws_access_key_id=settings.s3_access_key,
-            aws_secret_access_key=settings.s3_secret_key.get_secret_value(),
+            # Without a key, boto3 looks for credentials itself, and renews those that expire.
+            aws_access_key_id=settings.s3_access_key or None,
+            aws_secret_access_key=settings.s3_secret_key.get_secret_value() if settings.s3_access_key else None,
+            verify=str(settings.s3_ca_file) if settings.s3_ca_file else None,
             config=Config(
                 retries={"total_max_attempts": attempts, "mode": "standard"},
                 connect_timeout=5,
@@ -250,6 +282,10 @@ class S3Store:
 
     def _failure(self, verb: str, key: str, error: Exception) -> DependencyFailed | Misconfigured:
         where = f"s3://{self.bucket}/{key} at {self._endpoint}"
+        if isinstance(error, NoCredentialsError | PartialCredentialsError):
+            return Misconfigured(NO_CREDENTIALS)
+        if isinstance(error, SSLError) and "certificate" in str(error):
+            return Misconfigured(f"{self._endpoint} is not who it says it is: {error}. Check ASSAY_S3_CA_FILE")
         if isinstance(error, ClientError) and _status(error) in {400, 401, 403}:
             return Misconfigured(
                 f"{verb} {where} was refused: {error}. Check ASSAY_S3_ACCESS_KEY, ASSAY_S3_SECRET_KEY, "

@@ -14,7 +14,7 @@ from ingest import events
 from ingest.errors import AssayError
 from ingest.land import chain
 from ingest.land.broker import Broker, Log
-from ingest.land.store import S3Store
+from ingest.land.store import S3Store, credentials
 from ingest.settings import Settings
 from ingest.warehouse.publish import PUBLISHED_AT, SCHEMA
 
@@ -77,16 +77,19 @@ def _lag(store: S3Store, keys: dict[int, str], logs: dict[int, Log]) -> int:
 def _last_arrival(settings: Settings, keys: Iterable[str]) -> datetime | None:
     """The newest Kafka timestamp in these objects, from their footers."""
     address = urlsplit(settings.s3)
+    key, secret, token = credentials(settings)
     lake = pyarrow.fs.S3FileSystem(
-        access_key=settings.s3_access_key,
-        secret_key=settings.s3_secret_key.get_secret_value(),
+        access_key=key,
+        secret_key=secret,
+        session_token=token or None,
+        tls_ca_file_path=str(settings.s3_ca_file) if settings.s3_ca_file else None,
         endpoint_override=address.netloc,
         scheme=address.scheme,
         region=settings.s3_region,
     )
     arrivals = []
-    for key in keys:
-        footer = pq.read_metadata(f"{settings.lake_bucket}/{key}", filesystem=lake)
+    for name in keys:
+        footer = pq.read_metadata(f"{settings.lake_bucket}/{name}", filesystem=lake)
         column = footer.schema.names.index("_timestamp")
         groups = (footer.row_group(number).column(column).statistics for number in range(footer.num_row_groups))
         arrivals += [group.max for group in groups if group is not None and group.has_min_max]

@@ -17,7 +17,7 @@ from duckdb_extensions import import_extension
 
 from ingest.errors import DependencyFailed, Misconfigured
 from ingest.events import moment
-from ingest.land.store import S3Store, Store
+from ingest.land.store import S3Store, Store, credentials
 from ingest.settings import ROOT, Settings
 from ingest.warehouse import manifests
 from ingest.warehouse.lock import hold, holder_of
@@ -112,6 +112,7 @@ def _environment(settings: Settings) -> Iterator[None]:
     """The variables that profiles.yml and the macros read, for the time of one run."""
     directory = settings.var_dir / "warehouse"
     address = urlsplit(settings.s3)
+    key, secret, token = credentials(settings)
     variables = {
         "ASSAY_DBT_WAREHOUSE": str(settings.warehouse),
         "ASSAY_DBT_EXTENSIONS": str(directory / "extensions"),
@@ -121,8 +122,10 @@ def _environment(settings: Settings) -> Iterator[None]:
         "ASSAY_DBT_S3_HOST": address.netloc,
         "ASSAY_DBT_S3_SSL": str(address.scheme == "https").lower(),
         "ASSAY_DBT_S3_REGION": settings.s3_region,
-        "ASSAY_DBT_S3_KEY": settings.s3_access_key,
-        "DBT_ENV_SECRET_ASSAY_S3": settings.s3_secret_key.get_secret_value(),
+        "ASSAY_DBT_S3_KEY": key,
+        "DBT_ENV_SECRET_ASSAY_S3": secret,
+        "DBT_ENV_SECRET_ASSAY_S3_TOKEN": token,
+        "ASSAY_DBT_S3_CA": str(settings.s3_ca_file or ""),
     }
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)

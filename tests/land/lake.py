@@ -86,10 +86,17 @@ class Follower:
                 command, env=os.environ | settings.as_environment(), cwd=ROOT, stderr=log, stdout=log
             )
 
-    def stop(self) -> int:
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
         assert self._process is not None
-        self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(60)
+        return self._process
+
+    def said(self) -> str:
+        return self._log.read_text()
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
 
     def kill(self) -> None:
         if self._process is not None and self._process.poll() is None:
@@ -98,7 +105,7 @@ class Follower:
 
     def wait_for(self, text: str, seconds: float = 60) -> str:
         end = time.monotonic() + seconds
-        while text not in (said := self._log.read_text()):
+        while text not in (said := self.said()):
             assert time.monotonic() < end, f"{text!r} was never said:\n{said}"
             time.sleep(0.1)
         return said

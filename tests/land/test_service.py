@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka.admin import NewPartitions
 
 from ingest.land import worker
 from ingest.settings import Settings
-from tests.land.lake import Follower, all_ok, make_anew, places, produce, rows, send
+from tests.land.lake import Follower, admin, all_ok, make_anew, places, produce, rows, send
 from tests.land.payloads import post, wire
 
 pytestmark = pytest.mark.stack
@@ -29,7 +30,7 @@ def test_a_service_lands_quiet_topics_by_age_and_stops_on_sigterm(settings: Sett
     follower.wait_for("assigned partitions=27")
     send(settings, "notices", [b"{}"] * 2)
     said = follower.wait_for("commit topic")
-    assert "put start key=raw/notices/" in said
+    assert 'event="put done" key="raw/notices/' in said
     assert len(rows(settings, "notices")) == 2
     assert follower.stop() == 0
     assert "stopped" in follower.wait_for("stopped")
@@ -52,9 +53,21 @@ def test_a_service_on_a_topic_made_anew_ends_with_2(settings: Settings, follower
     make_anew(settings, "posts")
     send(settings, "posts", [wire(post())])
     follower.start(settings)
-    assert follower._process is not None
-    assert follower._process.wait(60) == 2
+    assert follower.process.wait(60) == 2
     assert "Two ways out" in follower.wait_for("made anew")
+
+
+def test_partitions_that_are_added_meanwhile_are_landed_too(settings: Settings, follower: Follower) -> None:
+    quick = settings.model_copy(update={"land_object_seconds": 1.0})
+    follower.start(quick)
+    follower.wait_for("assigned partitions=27")
+    client, notices = admin(settings), settings.topic("notices")
+    client.create_partitions([NewPartitions(notices, 3)])[notices].result()
+    send(settings, "notices", [b"{}"], partition=2)
+    follower.wait_for("raw/notices/date=", seconds=40)
+    follower.wait_for("partition=2 offset=1", seconds=10)
+    assert [(row["_partition"], row["_offset"]) for row in rows(settings, "notices")] == [(2, 0)]
+    assert follower.stop() == 0
 
 
 def test_two_services_share_the_partitions_and_hand_them_over(settings: Settings, tmp_path: Path) -> None:
