@@ -21,6 +21,8 @@ from ingest.land.columns import ENVELOPE, TIMESTAMP, columns, lake_schema
 from ingest.land.decode import decode
 
 Headers = Sequence[tuple[str, bytes | None]]
+UNREADABLE_HEADERS = '[[null, "a header\'s name is no UTF-8"]]'
+"""Stands for headers that the client cannot read."""
 
 
 class Source(Protocol):
@@ -65,7 +67,7 @@ def rows(slot: chain.Slot, chunk: Chunk) -> pa.Table:
             pa.binary(),
         )
         headers = pa.array(
-            [_headers(chunk.sources[row].headers()) if row in decoded.errors else None for row in range(count)],
+            [_headers(chunk.sources[row]) if row in decoded.errors else None for row in range(count)],
             pa.string(),
         )
     else:
@@ -139,8 +141,12 @@ class ObjectWriter:
         return body, metadata | {"sha256": hashlib.sha256(body).hexdigest()}
 
 
-def _headers(headers: Headers | None) -> str | None:
+def _headers(source: Source) -> str | None:
     """Headers as a JSON list of pairs; a value that is no text becomes `{"base64": …}`."""
+    try:
+        headers: Headers | None = source.headers()
+    except SystemError:  # a name that is no UTF-8: the client cannot say it, and says so in this way
+        return UNREADABLE_HEADERS
     if not headers:
         return None
     pairs: list[tuple[str, object]] = []
