@@ -35,14 +35,16 @@ from tests.chaos.proxy import Proxy, before
 from tests.chaos.traffic import TOPICS, Traffic
 
 SHARES = {"share_of_objects": 0.5, "share_of_others": 0.15}
-"""How many of the PUTs of rows fail, and of all other calls: a start makes two dozen of those, and must come through."""
-TIMES = {
+"""How many of the PUTs of rows fail, and of all other calls: of those a start makes two dozen."""
+SMALL = {
+    "land_object_rows": 150,
     "land_object_seconds": 1.0,
     "land_session_seconds": 3.0,
     "land_poll_seconds": 3.0,
     "s3_timeout_seconds": 3.8,
     "land_metrics_port": 0,
 }
+"""Settings of the workers: many objects, and times short enough to be exceeded often."""
 SLOW_SECONDS = 3.4
 """Longer than the longest pause between reads, shorter than the store's time to answer."""
 PAUSE_SECONDS = 0.5, 1.9
@@ -81,7 +83,7 @@ class Chaos:
     def __init__(self, settings: Settings, proxy: Proxy, seed: int) -> None:
         self._settings = settings
         self._proxy = proxy
-        self._through = settings.model_copy(update={"s3_endpoint": f"http://127.0.0.1:{proxy.port}", **TIMES})
+        self._through = settings.model_copy(update={"s3_endpoint": f"http://127.0.0.1:{proxy.port}", **SMALL})
         self._chance = random.Random(seed)
         self._seed = seed
         self._admin = AdminClient(client_settings(settings))
@@ -134,7 +136,7 @@ class Chaos:
             if worker is not None and not worker.is_running():
                 self._judge(name)
                 if name == DRAIN:
-                    self._drain_again = now + self._chance.uniform(0.5, 6.0)
+                    self._drain_again = now + self._chance.uniform(0.0, 3.0)
             if name not in self._workers and (name != DRAIN or now > self._drain_again):
                 self._start(name)
 

@@ -18,7 +18,7 @@ PR_SET_PDEATHSIG = 1
 KEPT_LINES = 400
 LIBC = ctypes.CDLL(None)
 ASSAY = str(Path(sys.executable).with_name("assay"))
-COUNTED = re.compile(r"put (done|superseded|failed)|buffer too old|discarded|out of range|seek|gap topic")
+COUNTED = re.compile(r"put (done|superseded|failed)|heads not found|buffer too old|discarded|out of range|too slow")
 """What a landing's log says that is worth a count."""
 
 
