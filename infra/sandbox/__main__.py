@@ -5,6 +5,7 @@ import argparse
 import uvicorn
 
 from infra.sandbox.app import Sandbox
+from infra.sandbox.wire import Limits
 
 
 def main() -> None:
@@ -18,9 +19,12 @@ def main() -> None:
     parser.add_argument(
         "--youtube-units", type=int, default=1_000_000, help="quota units a key may spend in a Pacific day"
     )
+    parser.add_argument(
+        "--shorten", type=float, default=1.0, help="by what factor rate windows are shortened (default 1: not at all)"
+    )
     chosen = parser.parse_args()
     uvicorn.run(
-        Sandbox(chosen.seed, chosen.fakes, chosen.youtube_units),
+        Sandbox(chosen.seed, chosen.fakes, Limits(chosen.youtube_units, chosen.shorten)),
         host="127.0.0.1",
         port=chosen.port,
         access_log=False,

@@ -1,20 +1,29 @@
-"""The server: one ASGI application that tells the platforms apart by path, and Mastodon's servers by Host."""
+"""The server: one ASGI application for all platforms, told apart by Host, else by how the path begins.
+
+A platform is a row in `traits.py` and the module that the row names, with one class:
+
+    class Clips(Surface):
+        def endpoint(self, path): return "videos" if path == "/v1/videos" else None
+        def answer(self, endpoint, request): return Answer(200, {"videos": [...]})
+        def fault(self, kind, request): return Answer(429 if kind == "throttled" else 503, {"error": kind})
+"""
 
 import asyncio
+import importlib
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from email.utils import formatdate
-from typing import Any, Protocol
+from importlib.util import find_spec
+from typing import Any
 
 import msgspec
 
-from infra.sandbox.bluesky import Bluesky
 from infra.sandbox.faults import SPOILING, Fault, Faults
-from infra.sandbox.mastodon import Mastodon
+from infra.sandbox.surface import Surface
+from infra.sandbox.traits import TRAITS, platform_of
 from infra.sandbox.truth import Truth
-from infra.sandbox.wire import HTML, Answer, Refusal, Request, seconds
+from infra.sandbox.wire import HTML, Answer, Limits, Refusal, Request, seconds
 from infra.sandbox.world import World
-from infra.sandbox.youtube import YouTube
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -24,31 +33,24 @@ NOW = "x-sandbox-now"
 _SPOILED_HTML = b"<!DOCTYPE html><html><title>Just a moment...</title><body>Checking your browser</body></html>"
 
 
-class Surface(Protocol):
-    """One platform's API."""
-
-    def endpoint(self, path: str) -> str | None:
-        """The short name of the call that a path makes, or None."""
-
-    def answer(self, endpoint: str | None, request: Request) -> Answer:
-        """Answer a call."""
-
-    def fault(self, kind: str, request: Request) -> Answer:
-        """The platform's own words for a fault."""
-
-    def forget(self) -> None:
-        """Forget what was counted against quotas and limits."""
+def surfaces(world: World, limits: Limits) -> dict[str, Surface]:
+    """The API of each platform whose module is there."""
+    found = {}
+    for name, row in TRAITS.items():
+        module, _, own = row.surface.partition(":")
+        if find_spec(f"infra.sandbox.{module}"):
+            found[name] = getattr(importlib.import_module(f"infra.sandbox.{module}"), own)(world, limits)
+    return found
 
 
 class Sandbox:
     """The ASGI application. Between requests it keeps only what platforms count: quota, rate windows, requests."""
 
-    def __init__(self, seed: int = 7, fakes: float = 1.0, youtube_units: int = 1_000_000) -> None:
-        world = World(seed, fakes)
-        youtube = YouTube(world, youtube_units)
-        self.surfaces: dict[str, Surface] = {"youtube": youtube, "bluesky": Bluesky(world), "mastodon": Mastodon(world)}
-        self.world, self.truth, self.faults = world, Truth(world, youtube), Faults(tuple(self.surfaces))
-        self._about = {"seed": seed, "fakes": fakes, "youtube_units": youtube_units}
+    def __init__(self, seed: int = 7, fakes: float = 1.0, limits: Limits | None = None) -> None:
+        world, limits = World(seed, fakes), limits or Limits()
+        self.surfaces = surfaces(world, limits)
+        self.world, self.truth, self.faults = world, Truth(world, self.surfaces), Faults(tuple(self.surfaces))
+        self._about = {"seed": seed, "fakes": fakes, "limits": limits}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -70,9 +72,10 @@ class Sandbox:
             except ValueError:
                 await _send(send, Answer(400, {"error": f"{NOW}: {moment!r} is not an RFC 3339 moment"}), request.now)
                 return
-        platform = _platform(request.path)
-        if platform is None:
+        platform = platform_of(request.host_name, request.path)
+        if request.method == "POST" or platform is None:
             request.body = await _body(receive)
+        if platform not in self.surfaces:
             await _send(send, self._own(request), request.now)
             return
         surface = self.surfaces[platform]
@@ -96,8 +99,8 @@ class Sandbox:
             await asyncio.sleep(fault.seconds)
         elif fault and fault.kind not in SPOILING:
             return surface.fault(fault.kind, request)
-        if request.method not in ("GET", "HEAD"):
-            return Answer(405, {"error": "this sandbox only reads"})
+        if request.method not in ("GET", "HEAD") and not (request.method == "POST" and endpoint in surface.POSTS):
+            return Answer(405, {"error": "this call only reads"})
         try:
             answer = surface.answer(endpoint, request)
         except Refusal as refusal:
@@ -135,23 +138,16 @@ class Sandbox:
             f"<tr><td>{a.creator_id}</td><td>{a.creator_name}</td><td>{a.platform}</td><td>{a.account}</td>"
             f"<td>{a.market}</td><td>{a.topic}</td><td>{'yes' if a.is_watched else ''}</td></tr>"
             for a in self.world.accounts
+            if a.platform in self.surfaces
         )
         page = f"""<!DOCTYPE html><html><head><meta charset="utf-8"><title>assay's sandbox</title></head><body>
 <h1>A stand-in, not a platform</h1>
-<p>This server answers like YouTube, Bluesky and some Mastodon servers for an invented world (seed {self.world.seed}).
+<p>This server answers like {", ".join(self.surfaces)} for an invented world (seed {self.world.seed}).
 Nobody here is real. The truth behind it: <a href="/_truth/accounts?all=1">accounts</a>,
 <a href="/_truth/requests">requests</a>; state: <a href="/_health">health</a>, <a href="/_faults">faults</a>.</p>
 <p>To follow one of these accounts, add creator, platform and account to the watch list.</p>
 <table><tr><th>creator_id<th>creator_name<th>platform<th>account<th>market<th>topic<th>watched</tr>{rows}</table></body></html>"""
         return Answer(200, page.encode(), content_type=HTML)
-
-
-def _platform(path: str) -> str | None:
-    if path.startswith("/youtube/"):
-        return "youtube"
-    if path.startswith("/xrpc/"):
-        return "bluesky"
-    return "mastodon" if path.startswith(("/api/", "/.well-known/")) else None
 
 
 def _spoil(answer: Answer, kind: str) -> Answer:

@@ -7,10 +7,12 @@ import numpy as np
 from infra.sandbox import bluesky_shapes as shapes
 from infra.sandbox import growth, people, posts
 from infra.sandbox.bluesky_shapes import SORTABLE, error
-from infra.sandbox.cast import DAY, MEMBER, Account
+from infra.sandbox.cast import DAY, Account
 from infra.sandbox.draw import base32, from_base32, mix
+from infra.sandbox.ids import MEMBER
 from infra.sandbox.posts import SAME, Post
-from infra.sandbox.wire import Answer, Headers, Refusal, Request, Windows, iso_millis, seconds
+from infra.sandbox.surface import Surface
+from infra.sandbox.wire import Answer, Headers, Limits, Refusal, Request, iso_millis, seconds
 from infra.sandbox.world import World, suspended_since
 
 PLATFORM = "bluesky"
@@ -29,12 +31,11 @@ _FEED_ROOM = 140
 """Items drawn for a page of at most 100: a repost can stand before posts that are drawn earlier."""
 
 
-class Bluesky:
+class Bluesky(Surface):
     """The AppView over a world."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self._windows = Windows()
+    def __init__(self, world: World, limits: Limits) -> None:
+        super().__init__(world, limits)
         self._calls: dict[str, Callable[[Request], Answer]] = {
             "com.atproto.identity.resolveHandle": self._resolve_handle,
             "app.bsky.actor.getProfile": self._get_profile,
@@ -51,7 +52,7 @@ class Bluesky:
 
     def answer(self, endpoint: str | None, request: Request) -> Answer:
         """Answer a call."""
-        spent, ends = self._windows.spend(request.now, _WINDOW, request.client)
+        spent, ends = self.windows.spend(request.now, _WINDOW, request.client)
         if spent > _LIMIT:
             return _throttled(ends, request.now)
         try:
@@ -74,9 +75,9 @@ class Bluesky:
             return error("NotEnoughResources", "Not Enough Resources", 503)
         return error("InternalServerError", "Internal Server Error", 500)
 
-    def forget(self) -> None:
-        """Begin every rate window anew."""
-        self._windows.clear()
+    def post_id(self, post: Post) -> str:
+        """A post's at-URI."""
+        return shapes.post_uri(post)
 
     # Who is meant
 
@@ -157,7 +158,7 @@ class Bluesky:
         index = listed.newest(rank, size)
         # A few are filtered out after the page was fetched, so pages may be shorter than asked for.
         views = [
-            shapes.follower(self.world.codecs.did(MEMBER, account.number, member.number), member)
+            shapes.follower(self.world.ids[PLATFORM].account(MEMBER, account.number, member.number), member)
             for member in people.members(account, index, request.now, self.world.fakes)
             if member.draw > 0.004
         ]

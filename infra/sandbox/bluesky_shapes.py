@@ -4,8 +4,9 @@ from functools import lru_cache
 from typing import Any
 
 from infra.sandbox import wording
-from infra.sandbox.cast import DAY, DID_ALPHABET, Account
+from infra.sandbox.cast import DAY, Account
 from infra.sandbox.draw import base32, mix
+from infra.sandbox.ids import DID_ALPHABET
 from infra.sandbox.people import Member
 from infra.sandbox.posts import Post
 from infra.sandbox.wire import Answer, iso_millis

@@ -1,22 +1,26 @@
 """Who lives in the world: creators, their accounts and what each is like. Everything here is invented."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from infra.sandbox.draw import Codec, base32, base64url, from_base32, from_base64url, key, mix, uniform
+from infra.sandbox.draw import key, mix, uniform
+from infra.sandbox.ids import CREATOR, Ids
+from infra.sandbox.traits import TRAITS, Traits
 
-PLATFORMS = ("youtube", "bluesky", "mastodon")
+PLATFORMS = tuple(TRAITS)
+_FIRST_PLATFORMS = ("youtube", "bluesky", "mastodon")
+"""Each creator has an account on one of these at least; on the others some have one besides."""
+_ON_THE_OTHERS = 7
+"""Creators on the watch list with an account on each of the others, and as many that are not on it."""
 CREATORS = 180
 WATCHED_CREATORS = 45
 DAY = 86_400.0
 EPOCH = datetime(2025, 7, 1, tzinfo=UTC).timestamp()
 """The world's first listed post; profiles older than that have a past that only their counters tell."""
 
-SERVERS = ("meadow.example", "harbor.example", "lantern.example", "quarry.example")
-SPLIT_SERVER = ("reef.example", "social.reef.example")
-"""Handles end in the first, the API is on the second."""
-CLOSED_SERVER = "closed.example"
-DID_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
+RENAMED = EPOCH + 497 * DAY
+"""2026-11-10: since then renamed accounts answer to their new handles alone."""
 
 _FIRST_NAMES = """
 Mara Tobin Elif Ravi Noor Juno Pavel Signe Amara Theo Ines Kofi Lena Hugo Yuki Dara Milo Freya Omar Tess Ivo Nadia
@@ -35,8 +39,6 @@ food fitness gaming travel beauty science music diy finance fashion books outdoo
 _MARKETS = "DE de, US en, GB en, FR fr, NL nl, SE sv, ES es, BR pt"
 _FIRST, _LAST, TOPICS = _FIRST_NAMES.split(), _LAST_NAMES.split(), _TOPICS.split()
 MARKETS = [tuple(pair.split()) for pair in _MARKETS.split(", ")]
-CREATOR, MEMBER = 1, 2
-"""Kinds of id: an account of the cast, and a member of its audience."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,70 +82,61 @@ class Account:
         """What a Mastodon handle ends in; the API may be on another host."""
         return self.account_id.rpartition("@")[2]
 
+    @property
+    def traits(self) -> Traits:
+        """What its platform is like."""
+        return TRAITS[self.platform]
+
+    @property
+    def former_handle(self) -> str | None:
+        """What it was called before RENAMED; None where it was never renamed."""
+        return f"old{self.handle}"[: self.traits.longest] if "renamed" in self.flags else None
+
+    @property
+    def display_name(self) -> str:
+        """What its profile shows as its name."""
+        return f"\u200f{self.creator_name}\x00 \U0001f33f" if "odd_name" in self.flags else self.creator_name
+
+    def handle_at(self, t: float) -> str:
+        """The handle that the platform shows at t."""
+        return self.former_handle or self.handle if t < RENAMED else self.handle
+
 
 def _name(creator: int) -> str:
     return f"{_FIRST[creator % len(_FIRST)]} {_LAST[creator * 11 % len(_LAST)]}"
 
 
 def _platforms(creator: int) -> tuple[str, ...]:
-    """One platform for most, two for a few, all three for the first of each 45."""
+    """One of the first platforms for most, two for a few, all three for the first of each 45."""
     place, first = creator % WATCHED_CREATORS, creator % 3
     if place == 0:
-        return PLATFORMS
+        return _FIRST_PLATFORMS
     if place <= 5:
-        return PLATFORMS[first], PLATFORMS[(first + 1) % 3]
-    return (PLATFORMS[first],)
+        return _FIRST_PLATFORMS[first], _FIRST_PLATFORMS[(first + 1) % 3]
+    return (_FIRST_PLATFORMS[first],)
 
 
-# Oddities by (platform, how many accounts of that platform came before): each is met in the watch list.
-_ODDITIES: dict[tuple[str, int], set[str]] = {
-    ("youtube", 2): {"hidden_likes"},
-    ("youtube", 4): {"hidden_subscribers"},
-    ("youtube", 6): {"no_comments"},
-    ("youtube", 8): {"hidden_likes"},
-    ("bluesky", 5): {"suspended_first"},
-    ("mastodon", 5): {"suspended_second"},
-    ("mastodon", 7): {"hides_network"},
-    ("youtube", 40): {"empty"},
-    ("youtube", 41): {"terminated"},
-    ("bluesky", 40): {"deactivated"},
-    ("mastodon", 40): {"deleted"},
-    ("mastodon", 41): {"hides_counts"},
-}
+def _handle(traits: Traits, creator: int) -> str:
+    """The creator's name in the platform's form, told apart by a number where names come again."""
+    number = "" if creator < len(_FIRST) else str(creator)
+    name = _name(creator).replace(" ", "").lower()
+    room = traits.longest - len(traits.handle.format(slug=number))
+    return traits.handle.format(slug=name[:room] + number)
 
 
-def account(codecs: "Codecs", number: int, creator: int, before: int, platform: str) -> Account:
+def account(ids: Ids, number: int, creator: int, before: int, platform: str) -> Account:
     """The account that creator has on platform; `before` accounts of that platform came earlier."""
-    seed = codecs.seed
+    traits, seed = TRAITS[platform], ids.seed
     own = key(seed, "account", creator, platform)
     draws = [uniform(own + 977 * i) for i in range(16)]
-    flags = _ODDITIES.get((platform, before), set())
+    flags = traits.oddities.get(before, frozenset())
     market, language = MARKETS[mix(key(seed, "market", creator)) % len(MARKETS)]
-    slug = _name(creator).replace(" ", "").lower() + ("" if creator < len(_FIRST) else str(creator))
-    host = ""
-    if platform == "youtube":
-        size, rate = 3_000 * (2_000_000 / 3_000) ** (draws[0] ** 1.3), 0.15 + 0.5 * draws[1]
-        pull = 0.08 + 0.3 * draws[2]
-        local_id = codecs.channel_id(CREATOR, number, 0)
-        handle, account_id = f"{slug}.example", local_id
-        listed = local_id if before % 4 == 3 else f"@{handle}"
-    elif platform == "bluesky":
-        size, rate = 500 * 160.0 ** draws[0], 0.3 + 1.4 * draws[1]
-        pull = 0.006 + 0.02 * draws[2]
-        local_id = codecs.did(CREATOR, number, 0)
-        handle, account_id = f"{slug}.bsky.example", local_id
-        listed = local_id if before % 6 == 4 else handle
-    else:
-        size, rate = 500 * 160.0 ** draws[0], 0.3 + 1.2 * draws[1]
-        pull = 0.006 + 0.016 * draws[2]
-        domain = host = SERVERS[before % len(SERVERS)]
-        if before == 42:
-            domain, host = SPLIT_SERVER
-        elif before == 43:
-            domain = host = CLOSED_SERVER
-        local_id = codecs.mastodon_id(CREATOR, number, 0)
-        handle, account_id = slug, f"{slug}@{domain}"
-        listed = account_id
+    least, most, bend = traits.size
+    domain, host = traits.home(before)
+    local_id, handle = ids.account(CREATOR, number), _handle(traits, creator)
+    listed_as = f"old{handle}"[: traits.longest] if "renamed" in flags else handle
+    every, which = traits.listed_by_id or (1, 1)
+    listed = "{id}" if before % every == which else traits.listed
     # One account in four is built on bought followers.
     bought = before % 4 == 1
     target = 0.1 + 0.38 * draws[3] if bought else 0.015 + 0.26 * draws[3] ** 2
@@ -155,81 +148,43 @@ def account(codecs: "Codecs", number: int, creator: int, before: int, platform: 
         platform=platform,
         local_id=local_id,
         handle=handle,
-        account=listed,
-        account_id=account_id,
+        account=listed.format(handle=listed_as, domain=domain, id=local_id),
+        account_id=traits.account_id.format(handle=handle, domain=domain, id=local_id),
         host=host,
         market=market,
         language=language,
         topic=TOPICS[mix(key(seed, "topic", creator)) % len(TOPICS)],
         created_at=EPOCH - DAY * (300 + 2_600 * draws[4]),
-        first_followers=int(size),
+        first_followers=int(least * (most / least) ** (draws[0] ** bend)),
         join_rate=0.1 + 0.5 * draws[5] ** 2,
         leave_ratio=0.3 + 0.75 * draws[6] ** 2,
         fake_target=target,
         buys_every_days=17 + 12 * draws[7] if bought else 0.0,
         buys_share=0.02 + 0.03 * draws[8],
-        posts_a_day=0.0 if "empty" in flags else rate,
-        pull=pull,
+        posts_a_day=0.0 if "empty" in flags else traits.rate[0] + traits.rate[1] * draws[1],
+        pull=traits.pull[0] + traits.pull[1] * draws[2],
         older_posts=0 if "empty" in flags else int(20 + 900 * draws[9]),
         repeat=0.55 + 0.37 * draws[10],
         regulars=0.15 + 0.5 * draws[11],
         is_watched=creator < WATCHED_CREATORS,
-        flags=frozenset(flags),
+        flags=flags,
     )
 
 
-def everyone(codecs: "Codecs") -> list[Account]:
+def _cast() -> list[tuple[int, str]]:
+    """Who is where: (creator, platform), the first platforms' accounts before the others'."""
+    cast = [(creator, platform) for creator in range(CREATORS) for platform in _platforms(creator)]
+    for place, platform in enumerate(name for name in PLATFORMS if name not in _FIRST_PLATFORMS):
+        watched = [0, *(6 * k + place % 6 for k in range(1, _ON_THE_OTHERS))]
+        cast += [(WATCHED_CREATORS * besides + creator, platform) for besides in (0, 1) for creator in watched]
+    return cast
+
+
+def everyone(ids: Mapping[str, Ids]) -> list[Account]:
     """Every account of the world; an account's place in the list is its number."""
     accounts: list[Account] = []
     seen = dict.fromkeys(PLATFORMS, 0)
-    for creator in range(CREATORS):
-        for platform in _platforms(creator):
-            accounts.append(account(codecs, len(accounts), creator, seen[platform], platform))
-            seen[platform] += 1
+    for creator, platform in _cast():
+        accounts.append(account(ids[platform], len(accounts), creator, seen[platform], platform))
+        seen[platform] += 1
     return accounts
-
-
-class Codecs:
-    """Ids of accounts and members in each platform's own form, and back."""
-
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-        self.wide = Codec(seed, 64, "accounts")
-        self.narrow = Codec(seed, 56, "accounts")
-        self.videos = Codec(seed, 64, "videos")
-
-    def channel_id(self, kind: int, number: int, index: int) -> str:
-        """`UC` and 22 letters."""
-        value = self.wide.encode(kind, number, index)
-        return "UC" + base64url(value << 64 | mix(value), 16)
-
-    def did(self, kind: int, number: int, index: int) -> str:
-        """`did:plc:` and 24 letters."""
-        value = self.wide.encode(kind, number, index)
-        return "did:plc:" + base32(value << 56 | mix(value) >> 8, 24, DID_ALPHABET)
-
-    def mastodon_id(self, kind: int, number: int, index: int) -> str:
-        """18 digits, as servers give them since they number by time."""
-        return str(10**17 + self.narrow.encode(kind, number, index))
-
-    def video_id(self, number: int, index: int) -> str:
-        """The 11 letters of an account's video."""
-        return base64url(self.videos.encode(CREATOR, number, index), 8)
-
-    def read_video(self, text: str) -> tuple[int, int] | None:
-        """(account's number, video's index), or None where the letters name no video."""
-        value = from_base64url(text, 8) if len(text) == 11 else None
-        found = None if value is None else self.videos.decode(value)
-        return found and (found[1], found[2])
-
-    def read(self, platform: str, text: str) -> tuple[int, int, int] | None:
-        """(kind, account's number, member's index) of an id, or None where it names nobody."""
-        if platform == "youtube":
-            value = from_base64url(text[2:], 16) if text.startswith("UC") and len(text) == 24 else None
-            found = None if value is None else self.wide.decode(value >> 64)
-            return found if found and self.channel_id(*found) == text else None
-        if platform == "bluesky":
-            value = from_base32(text[8:], DID_ALPHABET) if text.startswith("did:plc:") and len(text) == 32 else None
-            found = None if value is None else self.wide.decode(value >> 56)
-            return found if found and self.did(*found) == text else None
-        return self.narrow.decode(int(text) - 10**17) if text.isascii() and text.isdigit() and len(text) < 20 else None

@@ -1,4 +1,4 @@
-"""The comments below YouTube's videos: who wrote which, when, and what it says."""
+"""The comments below posts: who wrote which, when, and what it says."""
 
 from dataclasses import dataclass
 from functools import lru_cache

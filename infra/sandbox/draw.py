@@ -70,16 +70,16 @@ def lognormal(share: Floats, median: float, sigma: float) -> Floats:
 class Codec:
     """Ids that look random and name (kind, account, index), with check bits so that made-up ids name nothing."""
 
-    def __init__(self, seed: int, bits: int, name: str) -> None:
+    def __init__(self, seed: int, bits: int, name: str, index_bits: int = 26) -> None:
         self.bits, self.mask, self.half = bits, (1 << bits) - 1, bits // 2
-        self.check_bits = bits - 42
+        self.index_bits, self.check_bits = index_bits, bits - index_bits - 16
         self.pad = key(seed, name, "pad") & self.mask
         self.odd = (key(seed, name, "odd") | 1) & self.mask
         self.inverse = pow(self.odd, -1, 1 << bits)
 
     def encode(self, kind: int, account: int, index: int) -> int:
-        """A number of `bits` bits. kind < 4, account < 16384, index < 2**26."""
-        payload = (kind << 40) | (account << 26) | index
+        """A number of `bits` bits (an even number). kind < 4, account < 16384, index < 2**index_bits."""
+        payload = (kind << self.index_bits + 14) | (account << self.index_bits) | index
         value = (payload << self.check_bits) | (mix(payload ^ self.pad) & ((1 << self.check_bits) - 1))
         value = ((value ^ self.pad) * self.odd) & self.mask
         value ^= value >> self.half
@@ -95,7 +95,8 @@ class Codec:
         payload, check = value >> self.check_bits, value & ((1 << self.check_bits) - 1)
         if mix(payload ^ self.pad) & ((1 << self.check_bits) - 1) != check:
             return None
-        return payload >> 40, (payload >> 26) & 0x3FFF, payload & 0x3FFFFFF
+        account = payload >> self.index_bits
+        return account >> 14, account & 0x3FFF, payload & ((1 << self.index_bits) - 1)
 
 
 def base64url(value: int, size: int) -> str:
@@ -137,3 +138,20 @@ def from_base32(text: str, alphabet: str) -> int | None:
             return None
         value = (value << 5) | digit
     return value
+
+
+_BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def base36(value: int) -> str:
+    """A number in digits and lower-case letters."""
+    digits = ""
+    while value:
+        value, digit = divmod(value, 36)
+        digits = _BASE36[digit] + digits
+    return digits or "0"
+
+
+def from_base36(text: str) -> int | None:
+    """The number behind `base36`, or None where a letter is not of the alphabet."""
+    return int(text, 36) if text and len(text) < 14 and all(letter in _BASE36 for letter in text) else None

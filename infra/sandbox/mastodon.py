@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 
 from infra.sandbox import growth, people, posts
 from infra.sandbox import mastodon_shapes as shapes
-from infra.sandbox.cast import CLOSED_SERVER, DAY, MEMBER, SERVERS, SPLIT_SERVER, Account
+from infra.sandbox.cast import DAY, Account
+from infra.sandbox.ids import MEMBER
 from infra.sandbox.mastodon_shapes import error
 from infra.sandbox.posts import SAME, Post
-from infra.sandbox.wire import HTML, LOOPBACK, Answer, Headers, Refusal, Request, Windows, iso
+from infra.sandbox.surface import Surface
+from infra.sandbox.traits import CLOSED_SERVER, SERVERS, SPLIT_SERVER
+from infra.sandbox.wire import HTML, LOOPBACK, Answer, Headers, Limits, Refusal, Request, iso
 from infra.sandbox.world import World, suspended_since
 
 PLATFORM = "mastodon"
@@ -37,12 +40,11 @@ _OPEN = ("instance", "v1/instance", "webfinger")
 """Calls that a closed server answers too."""
 
 
-class Mastodon:
+class Mastodon(Surface):
     """All servers' APIs over a world; the Host header says which one is meant."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self._windows = Windows()
+    def __init__(self, world: World, limits: Limits) -> None:
+        super().__init__(world, limits)
         self._calls: dict[str, Callable[[Request, str, str], Answer]] = {
             "accounts/lookup": self._lookup,
             "accounts": self._accounts,
@@ -99,16 +101,16 @@ class Mastodon:
 
     def _spend(self, request: Request, host: str) -> tuple[int, float]:
         """What is left in the most constrained of the server's windows for this client, and when that one ends."""
-        spent, ends = self._windows.spend(request.now, _WINDOW, host, request.client)
+        spent, ends = self.windows.spend(request.now, _WINDOW, host, request.client)
         if any(f"{name}=" in request.query for name in _CURSORS):
-            paged, paging_ends = self._windows.spend(request.now, _PAGING_WINDOW, host, request.client, "paging")
+            paged, paging_ends = self.windows.spend(request.now, _PAGING_WINDOW, host, request.client, "paging")
             if paged >= spent:
                 return _LIMIT - paged, paging_ends
         return _LIMIT - spent, ends
 
-    def forget(self) -> None:
-        """Begin every rate window anew."""
-        self._windows.clear()
+    def post_id(self, post: Post) -> str:
+        """A status's id with its server, as events have it."""
+        return f"{shapes.status_id(post)}@{post.account.domain}"
 
     # Who is meant
 
@@ -130,9 +132,9 @@ class Mastodon:
         return shapes.creator(account, self.world.followers(account, t), posts.count(account, t), latest)
 
     def _members(self, account: Account, index: NDArray[np.int64], t: float) -> list[shapes.Entity]:
-        codecs, number = self.world.codecs, account.number
+        ids, number = self.world.ids[PLATFORM], account.number
         return [
-            shapes.follower(account, codecs.mastodon_id(MEMBER, number, member.number), member, t)
+            shapes.follower(account, ids.account(MEMBER, number, member.number), member, t)
             for member in people.members(account, index, t, self.world.fakes)
         ]
 

@@ -69,7 +69,7 @@ def fake_flags(account: Account, members: NDArray[np.int64], t: float, fakes: fl
 
 
 def commenters(account: Account) -> int:
-    """How many members of a YouTube channel's audience ever comment."""
+    """How many members of an audience ever comment."""
     return max(200, int(account.first_followers * 0.03))
 
 
@@ -89,7 +89,7 @@ def _share(account: Account, hour: int, fakes: float) -> tuple[float, int]:
     t = hour * 3600.0
     members = (
         np.arange(commenters(account)) * commenter(account, 1)
-        if account.platform == "youtube"
+        if account.traits.audience == "commenter"
         else audience(account, t, fakes).everyone()
     )
     return float(fake_flags(account, members, t, fakes).mean()) if len(members) else 0.0, len(members)
@@ -145,7 +145,7 @@ def members(account: Account, index: NDArray[np.int64], t: float, fakes: float) 
         fake.tolist(),
         joined.tolist(),
         (joined - DAY * np.clip(sized("age", 11), 1, 4500)).tolist(),
-        _whole(sized("followers", 1) * (0.4 if account.platform == "youtube" else 1.0)),
+        _whole(sized("followers", 1) * (0.4 if account.traits.audience == "commenter" else 1.0)),
         _whole(np.clip(sized("following", 2), 1, None)),
         _whole(np.where(u[:, 4] < of_kind["no_posts"], 0, sized("posts", 3))),
         (u[:, 5] < of_kind["picture"]).tolist(),

@@ -1,7 +1,7 @@
 """What accounts publish, and how each post's counters run with its age."""
 
 from calendar import monthrange
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -44,7 +44,7 @@ class Post:
     published_at: float
     deleted_at: float
     relation: str  # original | reply | quote
-    format: str  # video | short | live | text | image | link
+    format: str  # as `formats` has it
     is_viral: bool
     is_sponsored: bool
     is_declared: bool  # the platform's own paid-partnership flag
@@ -72,7 +72,7 @@ class Post:
         acted = min(1.0, 1.04 * self.share(t + (t - self.published_at) * 0.25))
         if t >= self.purged_at:
             shown, acted = shown * self.purge, acted * (1 - (1 - self.purge) * 0.6)
-        if self.account.platform == "youtube" and mix(self.key ^ int(t // 600)) % 97 == 0:
+        if self.account.traits.wavers and mix(self.key ^ int(t // 600)) % 97 == 0:
             shown, acted = shown * 0.997, acted * 0.999
         views, likes, comments, shares, saves, quotes = self.ends
         return Counters(
@@ -146,7 +146,8 @@ def month_posts(account: Account, month: int, fakes: float) -> tuple[Post, ...]:
     size = growth.engaged(account, dates.published, fakes)
     viral = np.where(dates.is_viral, 9 + 25 * u[:, 0] ** 2, 1.0)
     reach = size * account.pull * lognormal(u[:, 1], 0.9, 0.5) * viral
-    table = _TABLES[account.platform](reach, u)
+    traits = account.traits
+    table = traits.table(reach, u)
     sponsored = u[:, 12] < 0.08
     posts = []
     for n in range(count):
@@ -165,71 +166,16 @@ def month_posts(account: Account, month: int, fakes: float) -> tuple[Post, ...]:
                 is_viral=bool(dates.is_viral[n]),
                 is_sponsored=bool(sponsored[n]) and relation == "original",
                 is_declared=row[13] < 0.7,
-                comments_off="no_comments" in account.flags or (account.platform == "youtube" and row[14] < 0.03),
+                comments_off="no_comments" in account.flags or row[14] < traits.comments_off,
                 duration=duration,
                 ends=ends,
-                speed=(0.7 + 0.9 * row[15]) * (1.0 if account.platform == "youtube" else 3.0),
+                speed=(0.7 + 0.9 * row[15]) * traits.speed,
                 purged_at=published + DAY * (0.5 + 12 * row[17]) if row[16] < 0.07 else NEVER,
                 purge=0.92 + 0.07 * row[18],
                 repeat=account.repeat + 0.06 * (row[19] - 0.5),
             )
         )
     return tuple(posts)
-
-
-_Rows = list[tuple[str, str, int, tuple[float, ...]]]
-
-
-def _videos(reach: Floats, u: Floats) -> _Rows:
-    rows: _Rows = []
-    for base, row in zip(reach.tolist(), u.tolist(), strict=True):
-        kind = "short" if row[2] < 0.35 else "live" if row[2] > 0.98 else "video"
-        views = base * (1.8 if kind == "short" else 1.0)
-        likes = views * (0.02 + 0.045 * row[3])
-        comments = views * (0.0015 + 0.005 * row[4])
-        seconds = int(15 + 44 * row[5]) if kind == "short" else int(180 + 2400 * row[5] ** 2)
-        rows.append((kind, "original", seconds * (4 if kind == "live" else 1), (views, likes, comments, 0.0, 0.0, 0.0)))
-    return rows
-
-
-def _notes(boosts: float, saves: float) -> Callable[[Floats, Floats], _Rows]:
-    """Posts of a platform without views, where a like is the measure and the rest go with it."""
-
-    def table(reach: Floats, u: Floats) -> _Rows:
-        rows: _Rows = []
-        for base, row in zip(reach.tolist(), u.tolist(), strict=True):
-            relation = "reply" if row[2] < 0.22 else "quote" if row[2] < 0.28 else "original"
-            likes = base * (0.25 if relation == "reply" else 1.0)
-            kind = (
-                "text"
-                if relation == "reply" or row[5] < 0.5
-                else "image"
-                if row[5] < 0.8
-                else "link"
-                if row[5] < 0.93
-                else "video"
-            )
-            rows.append(
-                (
-                    kind,
-                    relation,
-                    int(10 + 80 * row[6]) if kind == "video" else 0,
-                    (
-                        0.0,
-                        likes,
-                        likes * (0.04 + 0.1 * row[3]),
-                        likes * boosts * (0.5 + row[4]),
-                        likes * saves,
-                        likes * 0.03 * row[7],
-                    ),
-                )
-            )
-        return rows
-
-    return table
-
-
-_TABLES = {"youtube": _videos, "bluesky": _notes(0.16, 0.05), "mastodon": _notes(0.38, 0.0)}
 
 
 def find(account: Account, index: int, fakes: float) -> Post | None:
@@ -279,3 +225,23 @@ def count(account: Account, t: float) -> int:
         dates = _calendar(account, month)
         total += int(((dates.published <= t) & (dates.deleted > t)).sum())
     return total
+
+
+def streaming(account: Account, t: float, fakes: float) -> Post | None:
+    """The archive of the stream that is on at t, or None: an archive is published as its stream begins."""
+    for post in newest(account, t + 1, t, fakes, t - DAY):
+        if post.format == "archive" and t < post.published_at + post.duration:
+            return post
+    return None
+
+
+def viewers(post: Post, t: float) -> int:
+    """How many watch a stream at t: most of them halfway."""
+    share = (t - post.published_at) / max(1, post.duration)
+    return int(post.ends[0] * 0.15 * (0.4 + 2.4 * share * (1 - share))) if 0 <= share <= 1 else 0
+
+
+def upvote_ratio(post: Post, t: float) -> float:
+    """Share of votes that are up, two digits: it wavers by a hundredth from hour to hour."""
+    usual = 0.62 + 0.37 * ((mix(post.key ^ 0xA9) >> 11) * 2.0**-53)
+    return round(min(1.0, usual + (mix(post.key ^ int(t // 3600)) % 3 - 1) / 100), 2)

@@ -1,6 +1,7 @@
 """What goes over the wire: requests, answers, times, page tokens and rate windows."""
 
 import base64
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -42,6 +43,19 @@ class Request:
     def many(self, name: str) -> list[str]:
         """Every value of a parameter, in order."""
         return [value for key, value in self.pairs if key == name]
+
+    @property
+    def form(self) -> dict[str, str]:
+        """The fields of a form in the body, the last of each name."""
+        return dict(parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True))
+
+    @property
+    def document(self) -> dict[str, object]:
+        """The JSON object in the body; empty where there is none."""
+        try:
+            return msgspec.json.decode(self.body, type=dict[str, object])
+        except ValueError:
+            return {}
 
     @property
     def host(self) -> str:
@@ -122,18 +136,66 @@ def unseal(token: str, count: int) -> list[str] | None:
     return parts if len(parts) == count else None
 
 
-class Windows:
-    """Requests counted in windows aligned to the clock, by the moment that each request brings along."""
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How the sandbox's limits are set: units of a YouTube key's day, and by what factor rate windows are shortened."""
+
+    youtube_units: int = 1_000_000
+    shorten: float = 1.0
+
+
+class Spent:
+    """What a platform bills: units and calls by credential, bucket and window (a day, a month: the platform's word)."""
 
     def __init__(self) -> None:
+        self._units: Counter[tuple[str, str, str]] = Counter()
+        self._calls: Counter[tuple[str, str, str]] = Counter()
+
+    def units(self, credential: str, bucket: str, window: str) -> int:
+        """Units spent so far."""
+        return self._units[credential, bucket, window]
+
+    def add(self, credential: str, bucket: str, window: str, units: int = 1) -> None:
+        """Bill one call with its units."""
+        self._units[credential, bucket, window] += units
+        self._calls[credential, bucket, window] += 1
+
+    def rows(self) -> list[dict[str, object]]:
+        """What was billed, as the truth tells it."""
+        return [
+            {
+                "credential": spent[0],
+                "bucket": spent[1],
+                "window": spent[2],
+                "units": units,
+                "calls": self._calls[spent],
+            }
+            for spent, units in sorted(self._units.items())
+        ]
+
+    def clear(self) -> None:
+        """Forget what was billed."""
+        self._units.clear()
+        self._calls.clear()
+
+
+class Windows:
+    """Requests counted in windows aligned to the clock, by the moment that each request brings along.
+
+    With `shorten` each window of n seconds lasts n / shorten: for measuring in a minute what limits allow in an hour.
+    """
+
+    def __init__(self, shorten: float = 1.0) -> None:
+        self._shorten = shorten
         self._counts: dict[tuple[object, ...], int] = {}
 
     def clear(self) -> None:
         """Forget what was counted."""
         self._counts.clear()
 
-    def spend(self, now: float, length: int, *subject: object, cost: int = 1) -> tuple[int, float]:
+    def spend(self, now: float, seconds: float, *subject: object, cost: int = 1) -> tuple[int, float]:
         """Count `cost` for the subject; how much its window holds now, and when the window ends."""
+        length = seconds / self._shorten
         number = int(now // length)
         window = (*subject, length, number)
         spent = self._counts.get(window, 0) + cost
@@ -141,4 +203,4 @@ class Windows:
             for old in list(self._counts)[: WINDOWS_KEPT // 2]:
                 del self._counts[old]
         self._counts[window] = spent
-        return spent, (number + 1) * float(length)
+        return spent, (number + 1) * length

@@ -1,6 +1,5 @@
 """YouTube Data API v3, as far as public data goes: channels, playlists, videos, their statistics and comments."""
 
-from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -9,9 +8,11 @@ import numpy as np
 
 from infra.sandbox import comments, people, posts
 from infra.sandbox import youtube_shapes as shapes
-from infra.sandbox.cast import MEMBER, Account
+from infra.sandbox.cast import Account
+from infra.sandbox.ids import MEMBER
 from infra.sandbox.posts import Post
-from infra.sandbox.wire import HTML, Answer, Refusal, Request, seal, unseal
+from infra.sandbox.surface import Surface
+from infra.sandbox.wire import HTML, Answer, Limits, Refusal, Request, seal, unseal
 from infra.sandbox.world import World
 
 PLATFORM = "youtube"
@@ -45,12 +46,11 @@ def pacific_day(now: float) -> str:
     return datetime.fromtimestamp(now, UTC).astimezone(_PACIFIC).date().isoformat()
 
 
-class YouTube:
-    """The API over a world, with the ledger of units spent by key, Pacific day and bucket."""
+class YouTube(Surface):
+    """The API over a world, with the ledger of units spent by key, bucket and Pacific day."""
 
-    def __init__(self, world: World, units: int) -> None:
-        self.world, self.units = world, units
-        self.spent: Counter[tuple[str, str, str]] = Counter()
+    def __init__(self, world: World, limits: Limits) -> None:
+        super().__init__(world, limits)
         self._calls: dict[str, Callable[[Request], Answer]] = {
             "channels": self._channels,
             "playlistItems": self._playlist_items,
@@ -74,10 +74,10 @@ class YouTube:
         if credential != KEY:
             return shapes.bad_key()
         bucket = "batchGetStats" if endpoint == "videos:batchGetStats" else "units"
-        ledger = (credential, pacific_day(request.now), bucket)
-        if self.spent[ledger] >= self.units:
+        ledger = (credential, bucket, pacific_day(request.now))
+        if self.spent.units(*ledger) >= self.limits.youtube_units:
             return shapes.over_quota()
-        self.spent[ledger] += 1
+        self.spent.add(*ledger)
         return self._calls[endpoint](request)
 
     def fault(self, kind: str, request: Request) -> Answer:
@@ -95,10 +95,6 @@ class YouTube:
             )
         return shapes.error(500, "internalError", "Internal error encountered.", "global", status="INTERNAL")
 
-    def forget(self) -> None:
-        """Begin every day's quota anew."""
-        self.spent.clear()
-
     def _channel(self, text: str) -> Account | None:
         """The creator's account of a channel id."""
         found = self.world.find(PLATFORM, text)
@@ -106,18 +102,8 @@ class YouTube:
 
     def _video(self, text: str, t: float) -> Post | None:
         """The video of an id, if it is up at t."""
-        found = self.world.codecs.read_video(text)
-        if found is None or found[0] >= len(self.world.accounts):
-            return None
-        account = self.world.accounts[found[0]]
-        if account.platform != PLATFORM or "terminated" in account.flags:
-            return None
-        post = posts.find(account, found[1], self.world.fakes)
-        return post if post and post.is_up(t) else None
-
-    def video_id(self, post: Post) -> str:
-        """The 11 letters of a video."""
-        return self.world.codecs.video_id(post.account.number, post.index)
+        post = self.world.post(PLATFORM, text, t)
+        return post if post and "terminated" not in post.account.flags else None
 
     def _channels(self, request: Request) -> Answer:
         parts = _parts(request, _CHANNEL_PARTS)
@@ -153,11 +139,9 @@ class YouTube:
         self, account: Account, indices: list[int], parts: set[str], t: float
     ) -> list[shapes.Resource]:
         """Channels of commenters; one in a hundred has been closed since."""
-        codecs = self.world.codecs
+        ids = self.world.ids[PLATFORM]
         return [
-            shapes.member_channel(
-                codecs.channel_id(MEMBER, account.number, member.number), member, account.market, parts
-            )
+            shapes.member_channel(ids.account(MEMBER, account.number, member.number), member, account.market, parts)
             for member in people.members(account, np.array(indices), t, self.world.fakes)
             if people.is_commenter(account, member.number) and member.draw >= 0.01
         ]
@@ -180,7 +164,7 @@ class YouTube:
             if len(items) == size:
                 more = True
                 break
-            items.append(shapes.playlist_item(post, self.video_id(post), playlist, parts))
+            items.append(shapes.playlist_item(post, self.post_id(post), playlist, parts))
             last = post.published_at
         body: shapes.Resource = {"kind": "youtube#playlistItemListResponse", "etag": shapes.etag(request.query)}
         if more:
@@ -201,14 +185,14 @@ class YouTube:
 
     def _videos(self, request: Request) -> Answer:
         parts = _parts(request, _VIDEO_PARTS)
-        items = [shapes.video(post, self.video_id(post), parts, request.now) for post in self._found(request)]
+        items = [shapes.video(post, self.post_id(post), parts, request.now) for post in self._found(request)]
         page = {"totalResults": len(items), "resultsPerPage": len(items)}
         body = {"kind": "youtube#videoListResponse", "etag": shapes.etag(request.query)}
         return Answer(200, body | {"items": items, "pageInfo": page})
 
     def _batch_get_stats(self, request: Request) -> Answer:
         parts = _parts(request, {"id", "snippet", "statistics", "contentDetails"})
-        items = [shapes.video_stats(post, self.video_id(post), parts, request.now) for post in self._found(request)]
+        items = [shapes.video_stats(post, self.post_id(post), parts, request.now) for post in self._found(request)]
         body = {"kind": "youtube#batchGetStatsResponse", "etag": shapes.etag(request.query)}
         return Answer(200, body | {"items": items})
 
@@ -233,7 +217,7 @@ class YouTube:
         if start + size < len(rows.number):
             body["nextPageToken"] = seal(subject, start + size)
         body["pageInfo"] = {"totalResults": len(page), "resultsPerPage": size}
-        body["items"] = shapes.threads(self.world.codecs, zip(page, authors, strict=True), parts)
+        body["items"] = shapes.threads(self.world.ids[PLATFORM], zip(page, authors, strict=True), parts)
         return Answer(200, body)
 
     def _threads(self, channel: str | None, video: str | None, order: str, now: float) -> comments.Threads:

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from infra.sandbox import wording
-from infra.sandbox.cast import MEMBER, Account, Codecs
+from infra.sandbox.cast import Account
 from infra.sandbox.comments import Comment, text
 from infra.sandbox.draw import base64url, key, mix
+from infra.sandbox.ids import MEMBER, Ids
 from infra.sandbox.people import Member
 from infra.sandbox.posts import Post
 from infra.sandbox.wire import Answer, iso, seal
@@ -254,15 +255,15 @@ def _duration(length: int) -> str:
     return "PT" + "".join(parts or ["0S"])
 
 
-def threads(codecs: Codecs, rows: Iterable[tuple[Comment, Member]], parts: set[str]) -> list[Resource]:
+def threads(ids: Ids, rows: Iterable[tuple[Comment, Member]], parts: set[str]) -> list[Resource]:
     """Comment threads."""
-    return [_thread(codecs, row, member, parts) for row, member in rows]
+    return [_thread(ids, row, member, parts) for row, member in rows]
 
 
-def _thread(codecs: Codecs, row: Comment, member: Member, parts: set[str]) -> Resource:
+def _thread(ids: Ids, row: Comment, member: Member, parts: set[str]) -> Resource:
     value = mix(row.post.key ^ (row.number << 24))
     comment_id = "Ug" + base64url(value << 64 | mix(value), 16)[:-2] + "4AaABAg"
-    first = _comment(codecs, row, member, comment_id, text(row, member))
+    first = _comment(ids, row, member, comment_id, text(row, member))
     has_reply = value % 4 == 0
     item: Resource = {"kind": "youtube#commentThread", "etag": comment_id[:12], "id": comment_id}
     if "snippet" in parts:
@@ -275,19 +276,19 @@ def _thread(codecs: Codecs, row: Comment, member: Member, parts: set[str]) -> Re
             "isPublic": True,
         }
     if "replies" in parts and has_reply:
-        reply = _comment(codecs, row, member, f"{comment_id}.{value % 10**9}", "And one more thing: thank you.")
+        reply = _comment(ids, row, member, f"{comment_id}.{value % 10**9}", "And one more thing: thank you.")
         reply["snippet"]["parentId"] = comment_id
         item["replies"] = {"comments": [reply]}
     return item
 
 
-def _comment(codecs: Codecs, row: Comment, member: Member, comment_id: str, words: str) -> Resource:
+def _comment(ids: Ids, row: Comment, member: Member, comment_id: str, words: str) -> Resource:
     account = row.post.account
-    channel_id = codecs.channel_id(MEMBER, account.number, member.number)
+    channel_id = ids.account(MEMBER, account.number, member.number)
     written = iso(row.at)
     snippet: Resource = {
         "channelId": account.local_id,
-        "videoId": codecs.video_id(account.number, row.post.index),
+        "videoId": ids.post(account.number, row.post.index, row.post.published_at),
         "textDisplay": words,
         "textOriginal": words,
         "authorDisplayName": f"@{member.handle}",

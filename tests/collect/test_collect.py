@@ -206,7 +206,7 @@ def test_the_platform_s_own_word_that_the_day_is_spent_ends_the_run(everybody, w
 
 def test_the_ledger_equals_the_sandbox_s_own_count(everybody, watch, truth):
     settings = watch("youtube", *everybody("youtube")[:4])
-    units = lambda: sum(row["units"] for row in truth("requests")["youtube_units"])  # noqa: E731
+    units = lambda: sum(row["units"] for row in truth("requests")["units"] if row["platform"] == "youtube")  # noqa: E731
     before = units()
     batch = run.collect(settings, "youtube", now=NOW, run_id="r1")
     sampled = run.sample(settings, "youtube", now=NOW, run_id="s1")

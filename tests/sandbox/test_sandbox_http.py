@@ -72,8 +72,8 @@ def test_youtube_units_are_counted_by_pacific_day(client: httpx.Client) -> None:
     stats = {"part": "id", "id": "AAAAAAAAAAA", "key": "sandbox"}
     assert client.get("/youtube/v3/videos:batchGetStats", params=stats, headers=at(before)).status_code == 200
     assert client.get("/youtube/v3/channels", params=CHANNEL, headers=at(after)).status_code == 200
-    units = client.get("/_truth/requests").json()["youtube_units"]
-    days = {row["pacific_day"]: row["units"] for row in units if row["bucket"] == "units"}
+    units = client.get("/_truth/requests").json()["units"]
+    days = {row["window"]: row["units"] for row in units if row["bucket"] == "units"}
     assert days["2026-02-09"] == 200
     assert days["2026-02-10"] == 1
 
@@ -135,7 +135,7 @@ def test_what_was_counted_can_be_forgotten(client: httpx.Client) -> None:
     assert 403 in codes
     assert 429 in codes
     counted = client.delete("/_truth/requests").json()
-    assert counted == {"requests": [], "youtube_units": []}
+    assert counted == {"requests": [], "units": []}
     assert [client.get(path, params=params).status_code for path, params in paths] == [200, 200]
     assert len(client.get("/_truth/requests").json()["requests"]) == 2
 

@@ -6,9 +6,12 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from infra.sandbox import comments, growth, people, posts, reach
-from infra.sandbox.cast import CREATOR, DAY, EPOCH, MEMBER, PLATFORMS, Account
+from infra.sandbox import comments, growth, people, posts, reach, watchlist
+from infra.sandbox.cast import DAY, EPOCH, PLATFORMS, RENAMED, Account
+from infra.sandbox.ids import CREATOR, MEMBER
+from infra.sandbox.traits import TRAITS, platform_of
 from infra.sandbox.world import World, suspended_since
+from ingest.collect.platforms import REGISTRY
 from ingest.settings import ROOT
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC).timestamp()
@@ -26,7 +29,7 @@ def buyer(world: World, platform: str) -> Account:
 def test_the_watch_list_is_the_watched_part_of_the_world(world: World) -> None:
     with (ROOT / "dbt_project/seeds/watchlist.csv").open() as file:
         listed = {(row["creator_id"], row["platform"], row["account"]) for row in csv.DictReader(file)}
-    assert listed == {(a.creator_id, a.platform, a.account) for a in world.accounts if a.is_watched}
+    assert listed == {row[:1] + row[2:4] for row in watchlist.rows(world, REGISTRY)}
     assert len(listed) >= 48
     assert len({creator for creator, _, _ in listed}) >= 40
     assert len(world.accounts) >= 3 * len(listed)
@@ -36,13 +39,51 @@ def test_the_watch_list_is_the_watched_part_of_the_world(world: World) -> None:
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_ids_read_back_and_made_up_ones_name_nobody(world: World, platform: str) -> None:
-    encode = {"youtube": world.codecs.channel_id, "bluesky": world.codecs.did, "mastodon": world.codecs.mastodon_id}
-    for kind, number, index in ((CREATOR, 0, 0), (MEMBER, 207, 0), (MEMBER, 9, 2**26 - 1)):
-        text = encode[platform](kind, number, index)
-        assert world.codecs.read(platform, text) == (kind, number, index)
-        other = text[:-1] + ("2" if text[-1] != "2" else "3")
-        assert world.codecs.read(platform, other) is None
-    assert world.codecs.read(platform, "nobody") is None
+    ids = world.ids[platform]
+    for kind, number, index in ((CREATOR, 0, 0), (MEMBER, 207, 0), (MEMBER, 9, 2**22 - 1)):
+        text = ids.account(kind, number, index)
+        assert ids.read_account(text) == (kind, number, index)
+        made_up = [text[:-1] + other for other in "23456789" if other != text[-1]]
+        assert sum(ids.read_account(other) is not None for other in made_up) <= 1  # few check bits where ids are short
+    assert ids.read_account("nobody") is None
+
+
+@pytest.mark.parametrize("platform", [p for p in PLATFORMS if TRAITS[p].posts])
+def test_ids_of_posts_lead_back_to_them(world: World, platform: str) -> None:
+    account = next(a for a in world.of_platform[platform] if not a.flags)
+    recent = list(posts.newest(account, NOW, NOW, 1.0, NOW - 60 * DAY))
+    ids = [world.post_id(post) for post in recent]
+    assert len(ids) == len(set(ids)) > 3
+    assert [world.post(platform, text, NOW) for text in ids] == recent
+    assert world.post(platform, ids[0], recent[0].published_at - 60) is None
+    assert world.post(platform, ids[0][:-1] + ("2" if ids[0][-1] != "2" else "3"), NOW) is None
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_handles_are_unique_and_in_the_platform_s_room(world: World, platform: str) -> None:
+    handles = [(a.host, a.handle) for a in world.of_platform[platform]]
+    assert len(handles) == len(set(handles)) >= 14
+    assert max(len(handle) for _, handle in handles) <= TRAITS[platform].longest
+
+
+def test_a_renamed_account_answers_to_one_name_at_a_time(world: World) -> None:
+    account = next(a for a in world.accounts if "renamed" in a.flags)
+    for t, name in ((RENAMED - 1, account.former_handle), (RENAMED, account.handle)):
+        assert account.handle_at(t) == name
+        found = [world.handled(account.platform, n, t) for n in (account.former_handle, account.handle)]
+        assert found.count(account) == 1
+        assert world.handled(account.platform, name, t) is account
+
+
+def test_a_request_means_the_platform_of_its_host_or_of_its_path() -> None:
+    assert platform_of("api.x.com", "/oauth2/token") == "x"
+    assert platform_of("127.0.0.1", "/oauth2/token") == "twitch"
+    assert platform_of("127.0.0.1", "/api/v1/access_token") == "reddit"
+    assert platform_of("127.0.0.1", "/api/v1/accounts/lookup") == "mastodon"
+    assert platform_of("127.0.0.1", "/v2/reports") == "youtube"
+    assert platform_of("127.0.0.1", "/v2/video/list/") == "tiktok"
+    assert platform_of("127.0.0.1", "/v26.0/1") == "instagram"
+    assert platform_of("127.0.0.1", "/_health") is None
 
 
 def test_the_past_stays_as_it_was_seen(world: World) -> None:
