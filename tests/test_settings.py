@@ -1,5 +1,6 @@
 """Settings: from the environment, with addresses that follow the ports, and faults that name the variable."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from ingest.errors import Misconfigured
 from ingest.kafka import kafka_python, librdkafka
 from ingest.settings import load
+from ingest.stack.airflow import kafka_connection
 
 
 def test_addresses_follow_the_ports_unless_they_are_set() -> None:
@@ -77,6 +79,8 @@ def test_both_kafka_clients_get_the_same_connection() -> None:
     assert reads["sasl.mechanism"] == publishes["sasl_mechanism"]
     assert (reads["sasl.username"], reads["sasl.password"]) == ("me", "pw")
     assert (publishes["sasl_plain_username"], publishes["sasl_plain_password"]) == ("me", "pw")
+    trigger = json.loads(kafka_connection(chosen))["extra"]
+    assert {name: trigger[name] for name in reads} == reads
 
 
 def test_a_file_that_is_no_certificate_is_named() -> None:
