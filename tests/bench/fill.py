@@ -1,7 +1,6 @@
 """A topic filled with generated posts, by as many processes as there are cores; each is this file as a program."""
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -18,6 +17,8 @@ from ingest.settings import ROOT, Settings, load
 from tests.bench.generate import posts
 
 PROCESSES = 2
+TRANSACTION_SECONDS = 900
+"""How long a transaction may stay open; the broker allows no more."""
 
 
 @dataclass(frozen=True)
@@ -46,39 +47,76 @@ def create_posts(settings: Settings, partitions: int = publish.PARTITIONS["posts
         admin.close()
 
 
+class Filling:
+    """Processes that publish posts to `posts`; with `held`, in transactions that stay open until `finish`.
+
+    So that a reader of committed records sees them all at one moment.
+    """
+
+    def __init__(
+        self, settings: Settings, count: int, *, seed: int, raw_bytes: int = 0, poison: float = 0.0, held: bool = False
+    ) -> None:
+        self._begun = time.monotonic()
+        self._count = count
+        asked = [f"--seed={seed}", f"--raw-bytes={raw_bytes}", f"--poison={poison}", *(["--held"] if held else [])]
+        counts = [count // PROCESSES + (part < count % PROCESSES) for part in range(PROCESSES)]
+        self._processes = [
+            subprocess.Popen(
+                [sys.executable, "-m", "tests.bench.fill", f"--count={part_count}", f"--part={part}", *asked],
+                env=os.environ | settings.as_environment(),
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for part, part_count in enumerate(counts)
+            if part_count
+        ]
+
+    def ready(self) -> Filled:
+        """Wait until the broker has acknowledged all of them."""
+        sizes = [process.stdout.readline() for process in self._processes if process.stdout]
+        if not all(sizes):
+            raise SystemExit("the topic could not be filled")
+        return Filled(self._count, sum(map(int, sizes)), time.monotonic() - self._begun)
+
+    def finish(self) -> None:
+        """Commit what is held, and end."""
+        for process in self._processes:
+            if process.stdin:
+                process.stdin.close()
+        codes = [process.wait() for process in self._processes]
+        if any(codes):
+            raise SystemExit("the topic could not be filled")
+
+
 def fill(settings: Settings, count: int, *, seed: int, raw_bytes: int = 0, poison: float = 0.0) -> Filled:
     """Publish `count` posts to `posts` and wait until all are acknowledged. Raises SystemExit when one is not."""
-    begun = time.monotonic()
-    asked = [f"--seed={seed}", f"--raw-bytes={raw_bytes}", f"--poison={poison}"]
-    counts = [count // PROCESSES + (part < count % PROCESSES) for part in range(PROCESSES)]
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.bench.fill", f"--count={part_count}", f"--part={part}", *asked],
-            env=os.environ | settings.as_environment(),
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-        )
-        for part, part_count in enumerate(counts)
-        if part_count
-    ]
-    said = [process.communicate()[0] for process in processes]
-    if any(process.returncode for process in processes):
-        raise SystemExit("the topic could not be filled")
-    return Filled(count, sum(json.loads(line) for line in said), time.monotonic() - begun)
+    filling = Filling(settings, count, seed=seed, raw_bytes=raw_bytes, poison=poison)
+    filled = filling.ready()
+    filling.finish()
+    return filled
 
 
-def _produce(settings: Settings, count: int, seed: int, raw_bytes: int, poison: float) -> int:
-    """Publish and return the bytes of all values."""
+def _produce(settings: Settings, asked: argparse.Namespace) -> None:
+    """Publish one process's part, say the bytes of all values, and end when stdin does."""
+    transaction = {
+        "transactional.id": f"{settings.topic('posts')}-{asked.part}",
+        "transaction.timeout.ms": TRANSACTION_SECONDS * 1000,
+    }
     producer = Producer(
         {
             **client_settings(settings),
-            "enable.idempotence": True,
+            **(transaction if asked.held else {"enable.idempotence": True}),
             "compression.type": "zstd",
             "partitioner": "murmur2_random",
             "linger.ms": 50,
             "queue.buffering.max.messages": 200_000,
         }
     )
+    if asked.held:
+        producer.init_transactions(30.0)
+        producer.begin_transaction()
     topic, size = settings.topic("posts"), 0
     failed: list[object] = []
 
@@ -86,7 +124,9 @@ def _produce(settings: Settings, count: int, seed: int, raw_bytes: int, poison: 
         if error:
             failed.append(error)
 
-    for number, (key, payload) in enumerate(posts(count, seed, raw_bytes=raw_bytes, poison=poison)):
+    # Seeds of neighbouring parts and of neighbouring fills must not meet: ids would be there twice.
+    made = posts(asked.count, asked.seed * 1_000 + asked.part, raw_bytes=asked.raw_bytes, poison=asked.poison)
+    for number, (key, payload) in enumerate(made):
         while True:
             try:
                 producer.produce(topic, key=key, value=payload, on_delivery=delivered)
@@ -99,7 +139,10 @@ def _produce(settings: Settings, count: int, seed: int, raw_bytes: int, poison: 
     producer.flush()
     if failed:
         raise SystemExit(f"{len(failed)} events were not delivered: {failed[0]}")
-    return size
+    print(size, flush=True)
+    sys.stdin.read()
+    if asked.held:
+        producer.commit_transaction(30.0)
 
 
 def main() -> None:
@@ -108,10 +151,8 @@ def main() -> None:
     for name in ("count", "part", "seed", "raw-bytes"):
         options.add_argument(f"--{name}", type=int, required=True)
     options.add_argument("--poison", type=float, required=True)
-    asked = options.parse_args()
-    # Seeds of neighbouring parts and of neighbouring fills must not meet: ids would be there twice.
-    seed = asked.seed * 1_000 + asked.part
-    print(json.dumps(_produce(load(_env_file=None), asked.count, seed, asked.raw_bytes, asked.poison)))
+    options.add_argument("--held", action="store_true")
+    _produce(load(_env_file=None), options.parse_args())
 
 
 if __name__ == "__main__":

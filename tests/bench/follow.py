@@ -4,18 +4,19 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from confluent_kafka import ConsumerGroupState, ConsumerGroupTopicPartitions
+from confluent_kafka import ConsumerGroupState, ConsumerGroupTopicPartitions, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from ingest.events import TOPICS
-from ingest.land.broker import Broker, client_settings, group
+from ingest.land.broker import Broker, client_settings
+from ingest.land.broker import group as group_name
 from ingest.settings import Settings
 from tests.bench.measure import Cost, Running
 from tests.bench.sinks import ASSAY
 
 LOOK_SECONDS = 0.1
-IDLE_SECONDS = 0.5
-"""A worker that has used next to no CPU for so long has read all there is."""
+IDLE_SECONDS = 1.0
+"""A worker that has wanted next to no CPU for so long has read all there is."""
 IDLE_SHARE = 0.2
 """Share of a core below which a worker counts as idle."""
 PATIENCE_SECONDS = 600.0
@@ -23,10 +24,8 @@ PATIENCE_SECONDS = 600.0
 
 @dataclass(frozen=True)
 class Followed:
-    """What a group of `assay land --follow` did with a topic filled beforehand; seconds since their start."""
+    """What a group of `assay land --follow` did; seconds since it could begin."""
 
-    assigned: float
-    """When every partition had its worker."""
     read: float
     """When all had been read: the workers grew idle."""
     landed: float
@@ -35,45 +34,77 @@ class Followed:
 
     def __str__(self) -> str:
         cpu = " and ".join(f"{cost.cpu:.1f}" for cost in self.costs)
-        return f"assigned {self.assigned:.1f} s, read {self.read:.1f} s, landed {self.landed:.1f} s, CPU {cpu} s"
+        return f"read after {self.read:.1f} s, landed after {self.landed:.1f} s, CPU {cpu} s"
 
 
-def follow(settings: Settings, cores: Sequence[int], *, told: bool) -> Followed:
-    """Land what is there by a worker a core, pinned to it, as members of one group; then stop them.
+class Group:
+    """One worker a core, pinned to it."""
 
-    `told`: they are stopped (SIGTERM, which lands what is buffered) as soon as all is read, and `landed` is when the
-    last of them has ended. Otherwise nobody helps, and it is when the last buffer grew old enough to land by itself.
+    def __init__(self, settings: Settings, cores: Sequence[int]) -> None:
+        self._settings = settings
+        self._admin = AdminClient(client_settings(settings))
+        self._partitions = Broker(settings).topics(["posts"])["posts"].partitions
+        self.begun = time.monotonic()
+        command = [ASSAY, "land", "--follow", "--topic", "posts"]
+        self._workers = [Running(command, settings, cpu=core) for core in cores]
+
+    def await_shared_out(self) -> None:
+        """Wait until every worker has partitions and every partition a worker."""
+        members = len(self._workers)
+        _until(lambda: _shared_out(self._admin, self._settings, members, self._partitions), self._workers)
+
+    def await_idle(self) -> float:
+        """Wait until the workers have read all there is; the moment when they had."""
+        moments = [time.monotonic()] * len(self._workers)
+        wanted = [worker.wanted() for worker in self._workers]
+
+        def idle() -> bool:
+            for number, worker in enumerate(self._workers):
+                now = worker.wanted()
+                if abs(now - wanted[number]) > IDLE_SHARE * LOOK_SECONDS:
+                    moments[number] = time.monotonic()
+                wanted[number] = now
+            return time.monotonic() - max(moments) > IDLE_SECONDS
+
+        _until(idle, self._workers)
+        return max(moments)
+
+    def await_landed(self) -> None:
+        """Wait until the lag is gone."""
+        _until(lambda: _lag(self._settings, self._admin) == 0, self._workers)
+
+    def stop(self) -> list[Cost]:
+        """Tell all to stop, which lands what they have buffered, and wait."""
+        for worker in self._workers:
+            worker.stop()
+        return [worker.wait() for worker in self._workers]
+
+
+def race(settings: Settings, cores: Sequence[int], release: Callable[[], None]) -> Followed:
+    """Workers that have their partitions and wait, until `release` shows them all events at one moment.
+
+    They are stopped (which lands what is buffered) as soon as all is read: how long a quiet service keeps its last
+    buffer is a setting, and not its speed.
     """
-    admin = AdminClient(client_settings(settings))
-    topic = Broker(settings).topics(["posts"])["posts"]
-    begun = time.monotonic()
-    workers = [Running([ASSAY, "land", "--follow", "--topic", "posts"], settings, cpu=core) for core in cores]
+    group = Group(settings, cores)
+    group.await_shared_out()
+    group.await_idle()
+    released = time.monotonic()
+    release()
+    read = group.await_idle()
+    noticed = time.monotonic()
+    costs = group.stop()
+    return Followed(read - released, read - released + time.monotonic() - noticed, costs)
 
-    def since() -> float:
-        return time.monotonic() - begun
 
-    _until(lambda: _shared_out(admin, settings, len(workers), topic.partitions), workers)
-    assigned = since()
-    grew_idle = [since()] * len(workers)
-    used = [worker.cpu() for worker in workers]
-
-    def idle() -> bool:
-        for number, worker in enumerate(workers):
-            now = worker.cpu()
-            if now - used[number] > IDLE_SHARE * LOOK_SECONDS:
-                grew_idle[number] = since()
-            used[number] = now
-        return since() - max(grew_idle) > IDLE_SECONDS
-
-    _until(idle, workers)
-    read = max(grew_idle)
-    if not told:
-        _until(lambda: _lag(settings, admin) == 0, workers)
-    landed, noticed = since(), since() - read
-    for worker in workers:
-        worker.stop()
-    costs = [worker.wait() for worker in workers]
-    return Followed(assigned, read, since() - noticed if told else landed, costs)
+def catch_up(settings: Settings, cores: Sequence[int]) -> Followed:
+    """Workers started on a topic that is full already: from the start of their processes until the lag is gone."""
+    group = Group(settings, cores)
+    group.await_shared_out()
+    read = group.await_idle()
+    group.await_landed()
+    landed = time.monotonic()
+    return Followed(read - group.begun, landed - group.begun, group.stop())
 
 
 def _until(condition: Callable[[], bool], workers: Sequence[Running]) -> None:
@@ -91,8 +122,11 @@ def _until(condition: Callable[[], bool], workers: Sequence[Running]) -> None:
 
 def _shared_out(admin: AdminClient, settings: Settings, members: int, partitions: int) -> bool:
     """Whether the group has so many members, all with work, and every partition is somebody's."""
-    name = group(settings)
-    described = admin.describe_consumer_groups([name])[name].result()
+    name = group_name(settings)
+    try:
+        described = admin.describe_consumer_groups([name])[name].result()
+    except KafkaException:  # the broker makes its list of groups when the first one comes
+        return False
     shares = [len(member.assignment.topic_partitions) for member in described.members if member.assignment]
     stable = described.state == ConsumerGroupState.STABLE
     return stable and len(shares) == members and all(shares) and sum(shares) == partitions
@@ -100,7 +134,7 @@ def _shared_out(admin: AdminClient, settings: Settings, members: int, partitions
 
 def _lag(settings: Settings, admin: AdminClient) -> int:
     """Events behind the heads, by the offsets that the group has committed: each follows its object's PUT."""
-    name = group(settings)
+    name = group_name(settings)
     logs = Broker(settings).logs(Broker(settings).topics(["posts"]).values())
     places = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(name)])[name].result().topic_partitions
     committed = {place.partition: place.offset for place in places if place.topic == settings.topic("posts")}

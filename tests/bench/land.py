@@ -24,7 +24,7 @@ PARTS: dict[str, tuple[parts.Part, int]] = {
     "speed": (parts.speed, 2_000_000),
     "large": (parts.large, 400_000),
     "poison": (parts.poison, 500_000),
-    "workers": (parts.workers, 4_000_000),
+    "workers": (parts.workers, 3_000_000),
     "memory": (parts.memory, 2_000_000),
     "idle": (parts.idle, 0),
     "backlog": (parts.backlog, 12_000_000),

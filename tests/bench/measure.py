@@ -59,9 +59,9 @@ class Running:
         """CPU seconds so far, without the meter's own."""
         return sum(meter.cpu_seconds(pid) for pid in meter.children(self._process.pid))
 
-    def peak(self) -> float:
-        """MB of resident memory at most so far."""
-        return sum(meter.peak_megabytes(pid) for pid in meter.children(self._process.pid))
+    def wanted(self) -> float:
+        """CPU seconds so far of its living threads, with those that they waited for a core."""
+        return sum(meter.wanted_seconds(pid) for pid in meter.children(self._process.pid))
 
     def stop(self) -> None:
         """Tell the command to stop, as a supervisor would."""

@@ -63,6 +63,18 @@ def cpu_seconds(pid: int) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def wanted_seconds(pid: int) -> float:
+    """What its living threads and its descendants' have used so far, and what they waited for a core beside."""
+    nanoseconds = 0
+    for one in descendants(pid):
+        try:
+            for task in os.listdir(f"/proc/{one}/task"):
+                nanoseconds += sum(map(int, Path(f"/proc/{one}/task/{task}/schedstat").read_text().split()[:2]))
+        except OSError:  # ended meanwhile
+            continue
+    return nanoseconds / 1e9
+
+
 def peak_megabytes(pid: int) -> float:
     """Sum of the peaks of resident memory of the process and its descendants."""
     kilobytes = 0
