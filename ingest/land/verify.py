@@ -2,11 +2,14 @@
 
 The window is each partition's log from its start to its end as they are when the look begins. Lag is no error: what
 has not landed yet is counted, not blamed. Both sides are read in full: every object of the window, every record.
+Objects are fetched a few at a time: most of an object's time is waiting for the store.
 """
 
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +30,8 @@ from ingest.settings import Settings
 Offsets = npt.NDArray[np.int64]
 Progress = Callable[[str], None] | None
 
+FETCHES = 8
+"""Objects fetched at once: at most half a gigabyte of the largest."""
 SHOWN = 3
 """How many differences of a kind a line names."""
 
@@ -77,8 +82,8 @@ class Listing:
 
     first: int
     """Where the chain begins, or the log where that is later."""
-    keys: dict[int, str] = field(default_factory=dict)
-    """Objects by their start."""
+    keys: dict[int, list[str]] = field(default_factory=dict)
+    """Objects by their start: one, and where rows were lost perhaps a fence on each of several days."""
     gaps: dict[int, int] = field(default_factory=dict)
     """Lost ranges: from and to."""
     faults: list[str] = field(default_factory=list)
@@ -100,9 +105,7 @@ def read_lake(store: Store, topic: Topic, logs: Mapping[int, Log]) -> dict[chain
         parsed = chain.parse_key(key)
         if parsed is not None and parsed[0] in listings:
             partition, start = parsed
-            if start in listings[partition].keys:
-                listings[partition].faults.append(f"two objects start at {start}")
-            listings[partition].keys[start] = key
+            listings[partition].keys.setdefault(start, []).append(key)
     return {
         (slot := chain.Slot(topic.name, partition)): _read_chain(store, slot, topic, listing)
         for partition, listing in listings.items()
@@ -117,13 +120,18 @@ def _read_chain(store: Store, slot: chain.Slot, topic: Topic, listing: Listing) 
     begin = max(bisect_right(starts, first) - 2, 0)
     result = Chain(head=first, faults=listing.faults)
     expected: int | None = None
-    for start in starts[begin:]:
-        found = store.get(listing.keys[start])
-        if found is None:
-            result.faults.append(f"the object at {start} vanished during the look")
-            continue
-        end, offsets, faults = _read_object(slot, topic, start, found.body)
-        result.faults += faults
+    for start, objects in _fetch(store, slot, topic, {start: listing.keys[start] for start in starts[begin:]}):
+        if None in objects:
+            result.faults.append(f"an object at {start} vanished during the look")
+        held = [found for found in objects if found is not None and not found.is_fence]
+        if len(held) > 1:
+            result.faults.append(f"{len(held)} objects start at {start}")
+        if not held:
+            continue  # fences: that rows were lost here is said by the gap
+        end = max(found.end for found in held)
+        for found in held:
+            result.faults += found.faults
+            result.offsets.append(found.offsets)
         if expected is None:
             expected = min(start, first)
         while expected in gaps and expected < start:
@@ -133,7 +141,6 @@ def _read_chain(store: Store, slot: chain.Slot, topic: Topic, listing: Listing) 
         elif start < expected:
             result.faults.append(f"the object at {start} overlaps: the chain is at {expected} already")
         expected = max(expected, start, end)
-        result.offsets.append(offsets)
     head = first if expected is None else expected
     while head in gaps:
         head = gaps[head]
@@ -141,15 +148,46 @@ def _read_chain(store: Store, slot: chain.Slot, topic: Topic, listing: Listing) 
     return result
 
 
-def _read_object(slot: chain.Slot, topic: Topic, start: int, body: bytes) -> tuple[int, Offsets, list[str]]:
-    """End of an object's range, its offsets, and what is wrong with it by itself."""
+@dataclass(frozen=True)
+class Found:
+    """One object as it was read."""
+
+    end: int
+    offsets: Offsets
+    faults: list[str]
+    is_fence: bool = False
+    """It holds the place of rows that were lost, and no rows."""
+
+
+def _fetch(
+    store: Store, slot: chain.Slot, topic: Topic, keys: Mapping[int, list[str]]
+) -> Iterator[tuple[int, list[Found | None]]]:
+    """Every start with its objects, in the order of `keys`; None for an object that is not there."""
+
+    def read(start: int, names: list[str]) -> list[Found | None]:
+        bodies = (store.get(name) for name in names)
+        return [None if body is None else _read_object(slot, topic, start, body.body) for body in bodies]
+
+    with ThreadPoolExecutor(FETCHES) as pool:
+        waiting: deque[tuple[int, Future[list[Found | None]]]] = deque()
+        for start, names in keys.items():
+            waiting.append((start, pool.submit(read, start, names)))
+            if len(waiting) == FETCHES:
+                first, reading = waiting.popleft()
+                yield first, reading.result()
+        for first, reading in waiting:
+            yield first, reading.result()
+
+
+def _read_object(slot: chain.Slot, topic: Topic, start: int, body: bytes) -> Found:
+    """An object's range, its offsets, and what is wrong with it by itself."""
     try:
         parquet = pq.ParquetFile(pa.BufferReader(body))
         footer = {key.decode(): value.decode() for key, value in (parquet.metadata.metadata or {}).items()}
         landed = chain.landed(f"the object at {start}", footer)
         table = parquet.read(columns=["_topic", "_partition", "_offset"])
     except (pa.ArrowException, Misconfigured) as error:
-        return start, _NONE, [f"the object at {start} cannot be read: {error}"]
+        return Found(start, _NONE, [f"the object at {start} cannot be read: {error}"])
     faults = []
     if landed.topic_id != topic.id:
         faults.append(f"the object at {start} belongs to a topic of another id ({landed.topic_id})")
@@ -163,7 +201,7 @@ def _read_object(slot: chain.Slot, topic: Topic, start: int, body: bytes) -> tup
     foreign = offsets[(offsets < start) | (offsets >= landed.next)]
     if len(foreign):
         faults.append(f"the object at {start} to {landed.next} holds foreign offsets {_some(foreign)}")
-    return landed.next, offsets, faults
+    return Found(landed.next, offsets, faults, is_fence=landed.fence and not len(offsets))
 
 
 def compare(slot: chain.Slot, log: Log, lake: Chain, held: Offsets) -> dict[str, Any]:

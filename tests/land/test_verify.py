@@ -10,7 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ingest.events import CONTRACT
 from ingest.land import chain, worker
+from ingest.land.encode import ObjectWriter
 from ingest.land.store import S3Store
 from ingest.land.verify import verify
 from ingest.publish import create_topics
@@ -145,7 +147,19 @@ def test_a_range_landed_twice_is_seen(landed: Settings) -> None:
     lake = Lake(landed)
     table, metadata = lake.read(lake.keys[1])
     lake.write(chain.object_key(SLOT, date(2020, 1, 1), 3), table, metadata)
-    assert "two objects start at 3" in difference(landed)
+    assert "2 objects start at 3" in difference(landed)
+
+
+def test_fences_of_a_gap_beside_rows_that_came_in_time_are_no_difference(landed: Settings) -> None:
+    lake = Lake(landed)
+    _, metadata = lake.read(lake.keys[1])
+    fence = chain.Landed(6, chain.FENCE, metadata["topic_id"])
+    body, named = ObjectWriter(SLOT).close(fence, writer="", schema_version=CONTRACT)
+    for day in (date(2020, 1, 1), date(2020, 1, 2)):
+        lake.store.put(chain.object_key(SLOT, day, 3), body, metadata=named)
+    assert difference(landed) == ""
+    lake.store.delete(lake.keys[1])
+    assert difference(landed) == "no object for 3 to 6; missing: 3, 4, 5"
 
 
 def test_an_overlapping_object_is_seen(landed: Settings) -> None:
