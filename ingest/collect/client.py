@@ -106,6 +106,7 @@ class Client:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._credentials.settle()
         await self._wire.close()
 
     def failures(self) -> tuple[list[PlatformFailed], bool]:
@@ -115,6 +116,10 @@ class Client:
             for name, host in self._hosts.items()
         }
         return [failure for failure in failed.values() if failure], bool(failed) and all(failed.values())
+
+    def granted(self, account_id: str) -> bool:
+        """Whether calls may be made under an account's grant."""
+        return self._credentials.granted(account_id)
 
     async def ask(self, call: Call) -> Exchange:
         """The answer to a call, after as many tries as its outcomes allow.

@@ -83,6 +83,8 @@ class OAuth(AppClient):
     """Whether the platform sends the browser back to http://127.0.0.1; elsewhere its address is pasted by hand."""
     whoami: str = ""
     """The address that tells, under a new grant, whose it is; empty where the token endpoint's answer does."""
+    whoami_cost: int = 0
+    """Units of the platform's budget that asking it costs."""
     account: tuple[str | int, ...]
     """Where in that answer the account's id is: keys and positions."""
     extension: Renewal | None = None
@@ -94,6 +96,8 @@ class OAuth(AppClient):
     """Codes and messages, in lower case, by which a renewal says that the grant is no more."""
     access_seconds: int | None = 3600
     """How long an access token lives where the answer does not say; None: until it is refused."""
+    lead_seconds: int = 300
+    """How long before its end an access token is renewed."""
     revoke_url: str = ""
     """Where a grant is given back; empty where the creator can only do it at the platform."""
     revoke_parameter: str = "token"
