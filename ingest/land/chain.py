@@ -81,9 +81,14 @@ def origin_key(slot: Slot) -> str:
     return f"{RAW}/{slot.topic}/_origin/partition={slot.partition}.json"
 
 
+def all_gaps_prefix(topic: str) -> str:
+    """Below it lie the lost ranges of all partitions."""
+    return f"{RAW}/{topic}/_gaps/"
+
+
 def gaps_prefix(slot: Slot) -> str:
     """Below it lie the partition's lost ranges."""
-    return f"{RAW}/{slot.topic}/_gaps/partition={slot.partition}/"
+    return f"{all_gaps_prefix(slot.topic)}partition={slot.partition}/"
 
 
 def gap_key(slot: Slot, head: int) -> str:
@@ -99,6 +104,12 @@ def opened_key(topic: str, day: date) -> str:
 def partition_prefix(slot: Slot, day: date) -> str:
     """Below it lie a day's objects of one partition."""
     return f"{day_prefix(slot.topic, day)}partition={slot.partition}/"
+
+
+def parse_gap_key(key: str) -> tuple[int, int]:
+    """The inverse of `gap_key`: partition and first offset lost."""
+    folder, _, name = key.rpartition("/")
+    return int(folder.rpartition("=")[2]), int(name.removesuffix(".json"))
 
 
 def days(prefixes: Iterable[str]) -> list[date]:

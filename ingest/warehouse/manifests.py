@@ -134,15 +134,22 @@ def unchecked(store: Store, topic: str, newest: Manifest | None) -> list[LakeKey
     """
     heads = checked_heads(newest)
     earliest = _earliest_day(topic, newest)
+    gaps = set(map(chain.parse_gap_key, store.list(chain.all_gaps_prefix(topic))))
     found = []
     for day in chain.days(store.list(chain.dates_prefix(topic), delimiter="/")):
         if earliest and day < earliest:
             break
         for key in store.list(chain.day_prefix(topic, day)):
             parsed = chain.parse_key(key)
-            if parsed and parsed[1] >= heads.get(parsed[0], 0):
+            if parsed and parsed[1] >= heads.get(parsed[0], 0) and not (parsed in gaps and _is_fence(store, key)):
                 found.append(LakeKey(*parsed, key))
     return sorted(found)
+
+
+def _is_fence(store: Store, key: str) -> bool:
+    """Whether the object is an empty one that stands at a gap: nothing that could be checked."""
+    entry = store.head(key)
+    return entry is not None and chain.landed(key, entry.metadata).fence
 
 
 def checked_heads(newest: Manifest | None) -> dict[int, int]:

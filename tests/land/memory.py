@@ -1,6 +1,6 @@
-"""An object store in memory that fails on demand, a log, and a clock that tests move: the landing's world, small."""
+"""The landing's world, small: an object store in memory that fails on demand, a log, and clocks that tests move."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ingest.errors import DependencyFailed
@@ -16,8 +16,11 @@ class MemoryStore:
     def __init__(self) -> None:
         self.objects: dict[str, tuple[bytes, Mapping[str, str]]] = {}
         self.faults: list[str] = []
-        """`down` (nothing happens), `lost` (written, and the reply is lost), `conflict` (409)."""
+        """`down` (nothing happens), `lost` (written, and the reply is lost), `conflict` (409), `late` (an error, and yet
+        it is done, some time afterwards)."""
         self.puts: list[str] = []
+        self.late: list[Callable[[], object]] = []
+        """PUTs that are still under way."""
 
     def put(
         self,
@@ -34,12 +37,24 @@ class MemoryStore:
             raise DependencyFailed("503")
         if fault == "conflict":
             return Put.CONFLICT
-        refused = if_absent and key in self.objects
-        if not refused:
-            self.objects[key] = body, dict(metadata or {})
+        if fault == "late":
+            self.late.append(lambda: self._write(key, body, metadata, if_absent))
+            raise DependencyFailed("timed out")
+        outcome = self._write(key, body, metadata, if_absent)
         if fault == "lost":
             raise DependencyFailed("connection reset")
-        return Put.REFUSED if refused else Put.WRITTEN
+        return outcome
+
+    def _write(self, key: str, body: bytes, metadata: Mapping[str, str] | None, if_absent: bool) -> Put:
+        if if_absent and key in self.objects:
+            return Put.REFUSED
+        self.objects[key] = body, dict(metadata or {})
+        return Put.WRITTEN
+
+    def arrive(self) -> None:
+        """What was under way is carried out."""
+        while self.late:
+            self.late.pop(0)()
 
     def head(self, key: str) -> Entry | None:
         if key not in self.objects:
@@ -58,12 +73,8 @@ class MemoryStore:
         ends = [key.find(delimiter, len(prefix)) for key in keys]
         yield from dict.fromkeys(key[: end + 1] if end >= 0 else key for key, end in zip(keys, ends, strict=True))
 
-
-class ForgetfulStore(MemoryStore):
-    """A store that ignores the condition of a PUT, as some do."""
-
-    def put(self, key: str, body: bytes, *, if_absent: bool = False, **rest: object) -> Put:
-        return super().put(key, body, if_absent=False, **rest)  # type: ignore[arg-type]
+    def delete(self, key: str) -> None:
+        self.objects.pop(key, None)
 
 
 @dataclass

@@ -24,7 +24,8 @@ WIDE = chain.Limits(rows=1000, bytes=1 << 26, seconds=60)
 
 
 def make(store: MemoryStore, *, limits: chain.Limits = WIDE, head: int = 0, slot: chain.Slot = SLOT) -> Partition:
-    return Partition(slot, store, head=head, topic_id="id-1", limits=limits, writer="me", clock=TestClock())
+    """A partition whose chain already has an object of the day."""
+    return Partition(slot, store, head=head, topic_id="id-1", limits=limits, writer="me", clock=TestClock(), day=DAY)
 
 
 def records(*places: tuple[int, int], payload: bytes | None = b"") -> Records:
@@ -49,7 +50,7 @@ def feed(part: Partition, batch: Records) -> None:
 def landed(store: MemoryStore) -> list[tuple[str, dict[str, str], list[int]]]:
     """Each object in the order of its start: key, metadata, offsets."""
     found = []
-    for key in sorted(store.objects, key=lambda key: chain.parse_key(key) or (0, 0)):
+    for key in sorted(filter(chain.parse_key, store.objects), key=lambda key: chain.parse_key(key) or (0, 0)):
         body, metadata = store.objects[key]
         table = pq.read_table(io.BytesIO(body), use_threads=False)
         found.append((key, dict(metadata), table.column("_offset").to_pylist()))
