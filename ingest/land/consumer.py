@@ -223,8 +223,8 @@ class Landing:
     def lag(self, partition: Partition) -> int:
         """Records behind the head, as far as was noted."""
         slot = partition.slot
-        # A log may end with offsets of no record.
-        reached = partition.head if partition.rows else max(partition.head, self.ended.get(slot, 0))
+        # A log may end with offsets of no record. While a buffer is being landed, it is empty, but not done.
+        reached = partition.head if slot in self._since else max(partition.head, self.ended.get(slot, 0))
         return max(0, self._ends.get(slot, 0) - reached)
 
     def since(self, slot: chain.Slot) -> int | None:

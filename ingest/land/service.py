@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Iterable
 from types import FrameType, TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
 from confluent_kafka import Consumer, TopicPartition
 from prometheus_client import CollectorRegistry
@@ -36,8 +36,8 @@ FLUSH_SECONDS = 5.0
 """How long of it goes to writing what is buffered; the rest is read again by the next worker."""
 
 
-def follow(settings: Settings, topics: list[str] | None = None) -> None:
-    """Land until SIGTERM or SIGINT: then write what is buffered, if quickly possible.
+def follow(settings: Settings, topics: list[str] | None = None) -> NoReturn:
+    """Land until SIGTERM or SIGINT: then write what is buffered, if quickly possible, and end the process with 0.
 
     Raises DependencyFailed when Kafka or the store fails for too long, Misconfigured when a topic is not the one its
     chain began with: a supervisor starts again after the first, a person mends the second.
@@ -50,7 +50,10 @@ def follow(settings: Settings, topics: list[str] | None = None) -> None:
             if not stop.asked:
                 raise
             log.warning("given up error=%s", error)
-    log.info("stopped")
+        log.info("stopped")
+        # All that is ours is done. librdkafka's own ending waits for a broker that is gone, or for others to rejoin.
+        logging.shutdown()
+        os._exit(0)
 
 
 def _follow(settings: Settings, names: list[str], stop: "Stop") -> None:
