@@ -1,8 +1,8 @@
 """Dead letters as the lake holds them: poison of any topic, and answers that no collector could read.
 
-What the newest checks have looked at is read, which is what the `dead_letters` mart shows. A letter is known by the id
-that staging gives it. Which letters were replayed is recorded beside the lake's manifests, put once and never changed:
-`replays/{number:08d}.json` lists the ids of one batch after Kafka has acknowledged its events.
+What checks have looked at is read, whatever their verdict: what comes of a letter is checked again when it lands. A
+letter is known by the id that staging gives it. Which were replayed is recorded beside the lake's manifests, put once
+and never changed: `replays/{number:08d}.json` lists the ids of one batch after Kafka has acknowledged its events.
 """
 
 import csv

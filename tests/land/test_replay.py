@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import psycopg
 import pytest
 
 from ingest import events
@@ -33,6 +34,7 @@ from ingest.publish import Publisher
 from ingest.settings import ROOT, Settings
 from ingest.warehouse.build import build
 from ingest.warehouse.check import check_landed
+from ingest.warehouse.publish import publish
 from tests.land.lake import all_ok, rows, send
 from tests.land.memory import MemoryStore
 from tests.land.payloads import post, wire, worst
@@ -136,6 +138,14 @@ def test_every_error_of_the_worst_payloads_belongs_to_one_class() -> None:
     assert {error for error in errors if sum(bool(one.search(error)) for one in patterns) != 1} == set()
     assert {reason for _, reason in letters._reasons()} <= {letters.reason_of(error) for error in errors}
     assert letters.reason_of("something new") == "other"
+
+
+def test_the_marts_and_replay_read_the_classes_alike() -> None:
+    errors = {error for payload in worst().values() if isinstance(error := judge("posts", payload), str)}
+    query = f"select min(reason) from read_csv('{letters.REASONS}') where regexp_matches(?, pattern)"
+    with duckdb.connect() as connection:
+        found = {error: connection.execute(query, [error]).fetchone()[0] for error in errors}
+    assert found == {error: letters.reason_of(error) for error in errors}
 
 
 def test_marks_are_never_lost_when_two_replays_write_at_once() -> None:
@@ -264,6 +274,11 @@ def test_what_an_older_contract_and_an_older_parser_refused_comes_back_once(
         assert ask(settings, VIEW) == expected
         assert ask(settings, STAGED) == [(3 + len(posts()), 3 + len(posts()))]
     assert all_ok(settings)
+    publish(settings, now=NOW)
+    with psycopg.connect(settings.postgres) as connection:
+        assert connection.execute("select sum(letters), sum(replayed) from marts.dead_letters").fetchone() == (6, 4)
+        shown = {column.name for column in connection.execute("select * from marts.dead_letters").description or ()}
+    assert {"body", "payload", "headers", "url"}.isdisjoint(shown)
 
 
 def posts() -> list[events.Message]:
