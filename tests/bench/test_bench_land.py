@@ -10,6 +10,7 @@ from ingest.settings import Settings
 from tests.bench import parts
 from tests.bench.generate import posts
 from tests.bench.measure import run
+from tests.bench.profile_land import report, stage
 from tests.bench.report import Measured, table
 
 SMALL = parts.Asked(events=4_000, runs=1, seed=3, idle_settle=0.1, idle_seconds=0.5, partitions=16, patience=0)
@@ -71,3 +72,15 @@ def test_the_table_says_what_was_reached_and_what_was_missed() -> None:
 @pytest.fixture
 def settings_of_nothing() -> Settings:
     return Settings(_env_file=None)
+
+
+def test_a_sample_belongs_to_the_stage_of_its_innermost_known_frame() -> None:
+    outer = ["MainThread", "land (ingest/cli.py:120)", "Landing.poll (ingest/land/consumer.py:134)"]
+    assert stage([*outer, "Consumer_consume (cimpl.so)", "0x7f (libc.so.6)"]) == "consume"
+    assert stage([*outer, "Partition.land (ingest/land/partition.py:1)", "S3Store.put (ingest/land/store.py:9)"]) == (
+        "PUT and other requests"
+    )
+    assert stage(["thread", "0x7f (libc.so.6)"]) == "rest"
+    said = report(["MainThread;judge (ingest/land/decode.py:1) 3", "x 1"], {(1, "assay"): 3.0, (2, "rdk:main"): 1.0})
+    assert "75%  Python" in said
+    assert "75.0%  decode" in said
