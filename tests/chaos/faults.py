@@ -188,8 +188,10 @@ class Faults:
 
 
 def _call(request: http.Request) -> str:
-    """PUT, HEAD, GET, or LIST."""
-    return "LIST" if request.method == "GET" and "list-type" in request.query else request.method
+    """PUT; of GETs also LIST, and LOOK, which asks for one byte; anything else by its name."""
+    if request.method == "GET" and "list-type" in request.query:
+        return "LIST"
+    return "LOOK" if request.headers.get("range") == "bytes=0-0" else request.method
 
 
 def _is_object(request: http.Request) -> bool:
