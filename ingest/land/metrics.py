@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 
 from ingest.errors import DependencyFailed, Misconfigured
+from ingest.land import chain
 from ingest.land.consumer import Landing
 from ingest.land.store import Entry, Object, Put, Store
 from ingest.settings import Settings
@@ -76,9 +77,9 @@ class WatchedStore:
                 put = self._store.put(key, body, metadata=metadata, if_absent=if_absent, if_match=if_match)
             outcome = OUTCOMES[put]
         finally:
-            if metadata:  # only objects of rows have any
+            if chain.parse_key(key):
                 self._puts.labels(outcome).inc()
-        if metadata and put is Put.WRITTEN:
+        if chain.parse_key(key) and put is Put.WRITTEN:
             self._seconds.observe(time.perf_counter() - begun)
         return put
 

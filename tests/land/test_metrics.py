@@ -20,6 +20,9 @@ from tests.land.lake import Follower, produce, send
 from tests.land.memory import MemoryStore
 
 
+KEY = "raw/posts/date=2026-11-22/partition=0/00000000000000000000.parquet"
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
@@ -122,10 +125,10 @@ def test_readiness_needs_an_assignment_a_broker_and_a_store(answers: tuple[Answe
     assert httpx2.get(f"{address}/readyz").status_code == 200
     one.memory.faults = ["down"]
     with pytest.raises(DependencyFailed):
-        one.store.put("key", b"", metadata={"rows": "1"}, if_absent=True)
+        one.store.put(KEY, b"", if_absent=True)
     down = httpx2.get(f"{address}/readyz")
     assert (down.status_code, "store no" in down.text) == (503, True)
-    one.store.head("key")
+    one.store.head(KEY)
     assert httpx2.get(f"{address}/readyz").status_code == 200
     one.vitals.broker = False
     assert "broker no" in httpx2.get(f"{address}/readyz").text
@@ -138,10 +141,10 @@ def test_commits_are_counted_by_outcome_and_timed_when_written(answers: tuple[An
     one.memory.faults = ["down", "conflict"]
     for _ in range(4):
         try:
-            one.store.put("key", b"", metadata={"rows": "1"}, if_absent=True)
+            one.store.put(KEY, b"", if_absent=True)
         except DependencyFailed:
             continue
-    one.store.put("a gap has no rows", b"")
+    one.store.put("raw/posts/_gaps/partition=0/7.json", b"")
     said = scrape(address)
     assert [said[f"assay_land_puts_total:{outcome}"] for outcome in ("failed", "conflict", "written", "refused")] == [
         1
