@@ -19,7 +19,6 @@ from ingest.settings import Settings, load
 from tests.land.lake import Follower, produce, send
 from tests.land.memory import MemoryStore
 
-
 KEY = "raw/posts/date=2026-11-22/partition=0/00000000000000000000.parquet"
 
 
