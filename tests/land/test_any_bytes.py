@@ -27,7 +27,7 @@ def test_every_record_is_in_the_lake_under_its_own_offset(settings: Settings) ->
     counts, faults = through_broker(settings, seed, 1_500)
     assert faults == [], f"seed {seed}"
     assert counts.total() >= 1_500
-    assert min(counts["good"], counts["beyond"], counts["poison"]) > 20
+    assert min(counts["good"], counts["beyond"], counts["poison"]) > 0
 
 
 def test_headers_whose_names_are_no_text_land_with_their_record(settings: Settings) -> None:
