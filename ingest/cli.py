@@ -5,6 +5,7 @@ configuration (the message has the next step).
 """
 
 import json
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -156,6 +157,17 @@ def replay(
 
 
 @app.command()
+def expire(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete raw objects past ASSAY_LAKE_RAW_DAYS that are loaded and have left Kafka; without it, nothing goes."""
+    from ingest.warehouse.expire import expire
+
+    _print_rows(expire(load(), now=_moment(None), dry_run=dry_run), as_json)
+
+
+@app.command()
 def check(
     marts: Annotated[bool, typer.Option("--marts", help="Check the marts instead of landed ranges.")] = False,
     as_json: AsJson = False,
@@ -216,7 +228,9 @@ def main() -> None:
         app()
     except AssayError as error:
         Console(stderr=True, soft_wrap=True, highlight=False).print(f"assay: {error}", markup=False)
-        sys.exit(error.exit_code)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(error.exit_code)  # Kafka's clients, torn down by the interpreter, may wait for a broker that is gone
 
 
 def _moment(now: datetime | None) -> datetime:
