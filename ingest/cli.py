@@ -27,6 +27,8 @@ app = typer.Typer(
 )
 quarantine = typer.Typer(help="Ranges that failed a critical check: list them, release them.", no_args_is_help=True)
 app.add_typer(quarantine, name="quarantine")
+grants = typer.Typer(help="What creators granted: list it, give it back.")
+app.add_typer(grants, name="grants")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 Now = Annotated[datetime | None, typer.Option(help="The moment to act at, UTC; default: the clock's.")]
@@ -109,6 +111,47 @@ def parse(
 
     for line in parse_files(load(), platform, files, now=now and _moment(now), publish=publish):
         sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+@app.command()
+def connect(  # noqa: PLR0917  # options
+    platform: str,
+    account: Annotated[str | None, typer.Option(help="Id of the account that must be the one granted.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on at 127.0.0.1; 0: a free one.")] = 0,
+    redirect: Annotated[str, typer.Option(help="Https address registered with the app; the answer is pasted.")] = "",
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for the browser.")] = 300,
+    open_browser: Annotated[bool, typer.Option("--open", help="Open the browser on this machine.")] = False,
+    now: Now = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have a creator grant access to their account: prints the address to consent at, keeps what comes of it."""
+    import webbrowser
+
+    from ingest.collect.connect import Way, grant
+
+    browse = webbrowser.open if open_browser else None
+    way = Way(port=port, redirect=redirect, seconds=timeout, browse=browse)
+    _print_rows([grant(load(), platform, now=_moment(now), way=way, account=account, say=_say).row()], as_json)
+
+
+@grants.callback(invoke_without_command=True)
+def grants_list(context: typer.Context, as_json: AsJson = False) -> None:
+    """What creators granted: accounts, scopes, since when, until when. Never a token."""
+    from ingest.collect.grants import Grants
+
+    if context.invoked_subcommand is None:
+        _print_rows([grant.row() for grant in Grants(load()).all()], as_json)
+
+
+@grants.command("revoke")
+def grants_revoke(platform: str, account: str, now: Now = None, as_json: AsJson = False) -> None:
+    """Give a grant back, at the platform where it takes it and then here, and forget its tokens."""
+    from ingest.collect.connect import revoke
+
+    found, told = revoke(load(), platform, account, now=_moment(now))
+    if not told:
+        _say(f"{platform} was not told: the creator can end the consent in the account's settings there")
+    _print_rows([found.row()], as_json)
 
 
 @app.command()

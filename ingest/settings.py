@@ -64,6 +64,11 @@ class Settings(BaseSettings):
         default=None, ge=0, le=65535, description="0: nowhere; absent: the usual port, if it is free"
     )
 
+    # Lake
+    lake_raw_days: int | None = Field(
+        default=None, ge=1, description="for how long checked and loaded raw objects are kept; absent: for good"
+    )
+
     # Warehouse and serving
     warehouse_path: Path | None = None
     warehouse_wait_seconds: float = 600.0

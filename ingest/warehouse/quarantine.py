@@ -1,11 +1,12 @@
 """Quarantine: ranges that failed a critical check. They stay in the lake; a release is one more manifest."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from ingest import events
 from ingest.errors import Misconfigured
-from ingest.land.store import S3Store, Store
+from ingest.land.store import S3Store
 from ingest.settings import Settings
 from ingest.warehouse import manifests
 from ingest.warehouse.manifests import Manifest, Verdict
@@ -27,7 +28,7 @@ def quarantined(settings: Settings) -> list[dict[str, Any]]:
             "reasons": "; ".join(failure.in_words() for failure in verdict.failures),
         }
         for topic in events.TOPICS
-        for manifest, verdict in _held(store, topic)
+        for manifest, verdict in held(manifests.read_all(store, topic))
     ]
 
 
@@ -43,11 +44,12 @@ def release(
     if topic not in events.TOPICS:
         raise Misconfigured(f"there is no topic {topic!r}; the topics are {', '.join(events.TOPICS)}")
     while True:
-        held = {(manifest.number, verdict.platform): (manifest, verdict) for manifest, verdict in _held(store, topic)}
-        if (number, platform) not in held:
-            there = ", ".join(f"{topic} {held_number} {name}" for held_number, name in held) or "nothing"
+        every = held(manifests.read_all(store, topic))
+        found = {(manifest.number, verdict.platform): (manifest, verdict) for manifest, verdict in every}
+        if (number, platform) not in found:
+            there = ", ".join(f"{topic} {held_number} {name}" for held_number, name in found) or "nothing"
             raise Misconfigured(f"{topic} {number} {platform} is not in quarantine; of {topic} there is: {there}")
-        checked, verdict = held[number, platform]
+        checked, verdict = found[number, platform]
         manifest = Manifest(
             topic=topic,
             number=manifests.numbers(store, topic)[-1] + 1,
@@ -71,8 +73,9 @@ def release(
             }
 
 
-def _held(store: Store, topic: str) -> list[tuple[Manifest, Verdict]]:
-    every = list(manifests.read_all(store, topic))
+def held(manifests_of_a_topic: Iterable[Manifest]) -> list[tuple[Manifest, Verdict]]:
+    """What is in quarantine and not released."""
+    every = list(manifests_of_a_topic)
     released = {(one.releases, verdict.platform) for one in every if one.kind == "release" for verdict in one.verdicts}
     return [
         (manifest, verdict)

@@ -24,8 +24,10 @@ OF_WORKERS = (
     *("land down", "land lost", "land conflict", "land late"),
 )
 OF_THE_WORLD = (
-    *("produce", "produce", "produce", "produce with a gap", "pause", "freeze", "later", "earlier", "midnight"),
-    *("expire", "expire", "expire all", "check", "rest", "grow old", "group reset", "make anew", "way out"),
+    *("produce",) * 9,
+    *("produce with a gap", "pause", "freeze", "later", "earlier", "midnight"),
+    *("expire", "expire", "expire all", "check", "rest", "grow old", "group reset"),
+    *("make anew", *("way out",) * 4),
 )
 STOPPED = ("read", "read", "land", "land", "start")
 MEANWHILE = ("read", "land", "start", "take", "produce", "pause", "freeze", "midnight", "earlier", "expire", "check")
