@@ -1,4 +1,4 @@
-"""A topic filled with generated posts, by as many processes as there are cores; each is this file as a program."""
+"""A topic filled with generated posts, by two processes; each is this file as a program."""
 
 import argparse
 import os
@@ -17,6 +17,8 @@ from ingest.settings import ROOT, Settings, load
 from tests.bench.generate import posts
 
 PROCESSES = 2
+FEW = 20_000
+"""So many are published sooner than a second process has started."""
 TRANSACTION_SECONDS = 900
 """How long a transaction may stay open; the broker allows no more."""
 
@@ -59,7 +61,8 @@ class Filling:
         self._begun = time.monotonic()
         self._count = count
         asked = [f"--seed={seed}", f"--raw-bytes={raw_bytes}", f"--poison={poison}", *(["--held"] if held else [])]
-        counts = [count // PROCESSES + (part < count % PROCESSES) for part in range(PROCESSES)]
+        processes = PROCESSES if count > FEW else 1
+        counts = [count // processes + (part < count % processes) for part in range(processes)]
         self._processes = [
             subprocess.Popen(
                 [sys.executable, "-m", "tests.bench.fill", f"--count={part_count}", f"--part={part}", *asked],
@@ -70,7 +73,6 @@ class Filling:
                 text=True,
             )
             for part, part_count in enumerate(counts)
-            if part_count
         ]
 
     def ready(self) -> Filled:

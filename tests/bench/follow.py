@@ -43,7 +43,8 @@ class Group:
     def __init__(self, settings: Settings, cores: Sequence[int]) -> None:
         self._settings = settings
         self._admin = AdminClient(client_settings(settings))
-        self._partitions = Broker(settings).topics(["posts"])["posts"].partitions
+        self._broker = Broker(settings)
+        self._topic = self._broker.topics(["posts"])["posts"]
         self.begun = time.monotonic()
         command = [ASSAY, "land", "--follow", "--topic", "posts"]
         self._workers = [Running(command, settings, cpu=core) for core in cores]
@@ -51,7 +52,7 @@ class Group:
     def await_shared_out(self) -> None:
         """Wait until every worker has partitions and every partition a worker."""
         members = len(self._workers)
-        _until(lambda: _shared_out(self._admin, self._settings, members, self._partitions), self._workers)
+        _until(lambda: _shared_out(self._admin, self._settings, members, self._topic.partitions), self._workers)
 
     def await_idle(self) -> float:
         """Wait until the workers have read all there is; the moment when they had."""
@@ -71,7 +72,15 @@ class Group:
 
     def await_landed(self) -> None:
         """Wait until the lag is gone."""
-        _until(lambda: _lag(self._settings, self._admin) == 0, self._workers)
+        _until(lambda: self._lag() == 0, self._workers)
+
+    def _lag(self) -> int:
+        """Events behind the heads, by the offsets that the group has committed: each follows its object's PUT."""
+        name = group_name(self._settings)
+        offsets = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(name)])[name].result()
+        committed = {place.partition: place.offset for place in offsets.topic_partitions}
+        logs = self._broker.logs([self._topic])
+        return sum(log.end - max(committed.get(slot.partition, 0), log.start) for slot, log in logs.items())
 
     def stop(self) -> list[Cost]:
         """Tell all to stop, which lands what they have buffered, and wait."""
@@ -130,15 +139,6 @@ def _shared_out(admin: AdminClient, settings: Settings, members: int, partitions
     shares = [len(member.assignment.topic_partitions) for member in described.members if member.assignment]
     stable = described.state == ConsumerGroupState.STABLE
     return stable and len(shares) == members and all(shares) and sum(shares) == partitions
-
-
-def _lag(settings: Settings, admin: AdminClient) -> int:
-    """Events behind the heads, by the offsets that the group has committed: each follows its object's PUT."""
-    name = group_name(settings)
-    logs = Broker(settings).logs(Broker(settings).topics(["posts"]).values())
-    places = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(name)])[name].result().topic_partitions
-    committed = {place.partition: place.offset for place in places if place.topic == settings.topic("posts")}
-    return sum(log.end - max(committed.get(slot.partition, 0), log.start) for slot, log in logs.items())
 
 
 def idle_share(settings: Settings, *, settle: float, seconds: float) -> float:
