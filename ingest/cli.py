@@ -114,8 +114,9 @@ def parse(
 
 
 @app.command()
-def connect(  # noqa: PLR0917  # options
+def connect(
     platform: str,
+    *,
     account: Annotated[str | None, typer.Option(help="Id of the account that must be the one granted.")] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on at 127.0.0.1; 0: a free one.")] = 0,
     redirect: Annotated[str, typer.Option(help="Https address registered with the app; the answer is pasted.")] = "",

@@ -224,8 +224,7 @@ class Consents:
         return None if whose == account_id else _swapped(account_id)
 
     def _end(self, held: Held, grant: Grant, state: Literal["withdrawn", "lost"]) -> None:
-        now = self._clock.now()
-        self._keep(held, replace(grant, state=state, changed_at=now, announced=False, renewing_since=None))
+        self._keep(held, grant.ended(state, self._clock.now()))
 
     def _keep(self, held: Held, grant: Grant) -> Grant:
         self._grants.put(grant)

@@ -64,12 +64,32 @@ class Cycle:
         known = {post.post_id: post for post in self._known.of(account.account_id)}
         wanted = {post.post_id for post in ladder.due(known.values(), self._now)}
         self._session.expected_posts += len(wanted)
+        shown: set[str] = set()
         if account.listing:
-            wanted = await self._list(account, known, wanted)
+            wanted, shown = await self._list(account, known, wanted)
         await self._want(account.account_id, wanted)
+        if self._session.client.granted(account.account_id):
+            await self._insights(account, sorted(wanted | shown))
 
-    async def _list(self, account: Account, known: dict[str, Known], wanted: set[str]) -> set[str]:
-        """Publish what is due and what is new on the listing's pages; the due posts that they did not show whole."""
+    async def _insights(self, account: Account, posts: Sequence[str]) -> None:
+        """Publish what only the account's grant lets us read, of it and of its posts that this run reads."""
+        session = self._session
+        for first in session.platform.consented(account, posts, self._now):
+            call: Call | None = first
+            for _ in range(PAGES):
+                if call is None:
+                    break
+                exchange = await session.client.ask(call)
+                session.publish([*exchange.reading.accounts, *exchange.reading.posts])
+                if exchange.verdict.outcome is Outcome.REFUSED:
+                    session.say(exchange.verdict.message or f"{account.account_id}: {exchange.verdict.reason}")
+                following = session.platform.next_page(call, exchange.answer)
+                call = following if exchange.verdict.outcome is Outcome.OK else None
+
+    async def _list(
+        self, account: Account, known: dict[str, Known], wanted: set[str]
+    ) -> tuple[set[str], set[str]]:  # fmt: skip
+        """Publish what is due and what is new on the listing's pages; due posts not shown whole, and those shown."""
         session = self._session
         back_to = ladder.list_back_to(known.values(), self._now)
         call: Call | None = session.platform.listing(account, bool(known))
@@ -95,7 +115,7 @@ class Cycle:
             if reading.reached and reading.reached < back_to:
                 break
             call = session.platform.next_page(call, exchange.answer)
-        return wanted
+        return wanted, done
 
     def _is_new(self, known: Known | None, published_at: datetime | None) -> bool:
         """Whether a listed post is to be read because nobody has: never seen, or back after it was gone."""

@@ -20,6 +20,7 @@ import msgspec
 from cryptography.fernet import Fernet, InvalidToken
 
 from ingest.errors import DependencyFailed, Misconfigured
+from ingest.events import instant
 from ingest.settings import Settings
 from ingest.stack import secret
 
@@ -53,10 +54,34 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"Grant({self.platform}, {self.account_id}, {self.state}, {self.consent_id})"
 
+    def ended(self, state: Literal["withdrawn", "lost"], at: datetime) -> "Grant":
+        """The grant that is no more, without its tokens."""
+        return msgspec.structs.replace(
+            self,
+            state=state,
+            changed_at=at,
+            access_token="",
+            refresh_token=None,
+            renewing_since=None,
+            announced=False,
+        )
+
     @property
     def ends_at(self) -> datetime | None:
         """When it ends unless it is renewed before."""
         return self.refresh_expires_at if self.refresh_token else self.expires_at
+
+    def row(self) -> dict[str, object]:
+        """What may be shown of it."""
+        return {
+            "platform": self.platform,
+            "account": self.account_id,
+            "state": self.state,
+            "scopes": " ".join(self.scopes),
+            "granted": instant(self.granted_at),
+            "ends": instant(self.ends_at) if self.ends_at and self.state == "active" else None,
+            "consent_id": self.consent_id,
+        }
 
     @property
     def secrets(self) -> set[str]:

@@ -260,8 +260,8 @@ class Platform:
     """How a token of the app is minted, for calls without a grant; None where it has a static one, or none."""
     oauth: OAuth | None = None
     """How a creator grants access, for calls with a grant; None where nobody needs to."""
-    consented: Callable[[Account, Sequence[str]], list[Call]] = lambda _, __: []
-    """Further calls for an account with a grant, and for those of its posts that this run reads: insights."""
+    consented: Callable[[Account, Sequence[str], datetime], list[Call]] = lambda _, __, ___: []
+    """Further calls for an account with a grant, and for those of its posts that a run at a moment reads: insights."""
     daily_units: Callable[[Settings], int | None] = lambda _: None
     """The budget of a day, in units; None where there is none."""
     audience_posts: int = 0
