@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from xml.etree import ElementTree
 
 from confluent_kafka import libversion
 
@@ -115,5 +116,8 @@ def machine() -> str:
 
 def versions() -> str:
     """What takes part, in one line."""
-    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    return f"Python {platform.python_version()}, librdkafka {libversion()[0]}, {packages}"
+    packages = [f"{name} {version(name)}" for name in PACKAGES]
+    kafka = ElementTree.parse(ROOT / "infra" / "kafka" / "pom.xml").findtext(".//{*}dependency/{*}version")
+    stores = [path.name.removesuffix(".dist-info") for path in ROOT.glob(".venv-s3/lib/*/site-packages/ministack-*")]
+    python = f"Python {platform.python_version()}"
+    return ", ".join([python, f"Kafka {kafka}", *stores, f"librdkafka {libversion()[0]}", *packages])

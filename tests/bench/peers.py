@@ -24,8 +24,8 @@ from tests.bench.parts import Asked, measured, room, say
 from tests.bench.report import Measured
 
 ENGINES = Path(__file__).with_name("engines")
-PYSPARK = "pyspark==4.2.0"
-FLINK = "2.3.0"
+SPARK, FLINK = "4.2.0", "2.3.0"
+PYSPARK = f"pyspark=={SPARK}"
 SPARK_TYPES = {
     "text": "string",
     "instant": "timestamp",
@@ -97,7 +97,7 @@ def flink(settings: Settings, fetched: Path, out: Path) -> list[str]:
     return [*java, settings.kafka, settings.topic("posts"), str(out), event]
 
 
-PEERS = (Peer("Spark", spark), Peer("Flink", flink))
+PEERS = (Peer(f"Spark {SPARK}", spark), Peer(f"Flink {FLINK}", flink))
 
 
 def peers(stack: Settings, asked: Asked) -> list[Measured]:
