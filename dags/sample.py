@@ -5,7 +5,8 @@ from datetime import timedelta
 from airflow.sdk import dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from ingest.orchestration import PLATFORMS, defaults, later, run_id
+from ingest.orchestration import defaults, later, run_id
+from ingest.platforms import PLATFORMS
 
 INTERVAL = timedelta(days=7)
 

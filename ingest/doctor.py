@@ -4,7 +4,6 @@ Each examination asks the thing itself (the broker for its topics, the store for
 processes for their environment) instead of reading what was configured.
 """
 
-import json
 import shutil
 import stat
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from ingest.land import probe
 from ingest.land.store import S3Store
 from ingest.settings import Settings
 from ingest.stack import airflow, needs, secret, supervise
-from ingest.stack.parts import LOCAL, choose
+from ingest.stack.parts import choose
 
 Finding = dict[str, Any]
 
@@ -200,16 +199,11 @@ def _airflow(settings: Settings) -> Iterator[Finding]:
     except httpx2.HTTPError as error:
         yield _wrong("Airflow", f"its API does not answer as it should: {error}", "read var/log/airflow-api.log")
         return
-    wanted = json.loads((LOCAL / "pools.json").read_text())
-    for name, pool in wanted.items():
+    for name, pool in airflow.pools().items():
         if name not in pools:
-            yield _wrong(
-                f"pool {name}", "is missing: its tasks never start", f"`airflow pools import {LOCAL}/pools.json`"
-            )
+            yield _wrong(f"pool {name}", "is missing: its tasks never start", "`assay down`, then `assay up`")
         elif pools[name] != pool["slots"]:
-            yield _well(
-                f"pool {name}", f"{pools[name]} slots", f"the file says {pool['slots']}; the next start sets that"
-            )
+            yield _well(f"pool {name}", f"{pools[name]} slots", f"{pool['slots']} are meant; the next start sets that")
         else:
             yield _well(f"pool {name}", f"{pools[name]} slots")
     for fault in errors:

@@ -23,8 +23,6 @@ from airflow.sdk import (
 from ingest.errors import AssayError, DependencyFailed
 from ingest.settings import load
 
-# The registry itself would bring the object store's client into every parse of a DAG; a test holds the two together.
-PLATFORMS = ("youtube", "bluesky", "mastodon")
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 LAKE = Asset("lake", uri="assay://lake", extra={"what": "something landed that no check has covered"})

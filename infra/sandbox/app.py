@@ -18,7 +18,8 @@ from typing import Any
 
 import msgspec
 
-from infra.sandbox.faults import SPOILING, Fault, Faults
+from infra.sandbox.faults import WORDED, Fault, Faults
+from infra.sandbox.spoil import SPOILING
 from infra.sandbox.surface import Surface
 from infra.sandbox.traits import TRAITS, platform_of
 from infra.sandbox.truth import Truth
@@ -30,7 +31,6 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 BANNER = (b"server", b"assay-sandbox")
 NOW = "x-sandbox-now"
-_SPOILED_HTML = b"<!DOCTYPE html><html><title>Just a moment...</title><body>Checking your browser</body></html>"
 
 
 def surfaces(world: World, limits: Limits) -> dict[str, Surface]:
@@ -97,7 +97,14 @@ class Sandbox:
             return None
         if fault and fault.kind == "slow":
             await asyncio.sleep(fault.seconds)
-        elif fault and fault.kind not in SPOILING:
+        elif fault and fault.kind == "shifted":
+            request.now += fault.seconds
+        elif fault and fault.kind == "looped" and fault.first:
+            return fault.first
+        elif fault and fault.kind == "bare_429":
+            answer = surface.fault("throttled", request)
+            return Answer(answer.status, answer.body, (), answer.content_type)
+        elif fault and fault.kind in WORDED:
             return surface.fault(fault.kind, request)
         if request.method not in ("GET", "HEAD") and not (request.method == "POST" and endpoint in surface.POSTS):
             return Answer(405, {"error": "this call only reads"})
@@ -105,7 +112,9 @@ class Sandbox:
             answer = surface.answer(endpoint, request)
         except Refusal as refusal:
             answer = refusal.answer
-        return _spoil(answer, fault.kind) if fault else answer
+        if fault and fault.kind == "looped":
+            fault.first = answer
+        return SPOILING[fault.kind](answer) if fault and fault.kind in SPOILING else answer
 
     def _own(self, request: Request) -> Answer:
         """What the sandbox says of itself."""
@@ -148,15 +157,6 @@ Nobody here is real. The truth behind it: <a href="/_truth/accounts?all=1">accou
 <p>To follow one of these accounts, add creator, platform and account to the watch list.</p>
 <table><tr><th>creator_id<th>creator_name<th>platform<th>account<th>market<th>topic<th>watched</tr>{rows}</table></body></html>"""
         return Answer(200, page.encode(), content_type=HTML)
-
-
-def _spoil(answer: Answer, kind: str) -> Answer:
-    body = answer.encoded()
-    if kind == "truncated":
-        return Answer(answer.status, body[: len(body) // 2], answer.headers, answer.content_type)
-    if kind == "html":
-        return Answer(200, _SPOILED_HTML, answer.headers, HTML)
-    return Answer(200, b"", answer.headers, answer.content_type) if kind == "empty" else answer
 
 
 async def _send(send: Send, answer: Answer, now: float) -> None:

@@ -1,11 +1,16 @@
 """Faults on demand: what the next calls of a platform shall meet instead of, or on the way to, their answer."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
-KINDS = ("throttled", "server_error", "unavailable", "reset", "slow", "truncated", "html", "empty", "quota", "bad_key")
-SPOILING = ("truncated", "html", "empty")
-"""Kinds that spoil a good answer's body on the way; the status stays 200."""
+from infra.sandbox.spoil import SPOILING
+from infra.sandbox.wire import Answer
+
+WORDED = ("throttled", "server_error", "unavailable", "quota", "bad_key")
+"""Kinds that a platform has words of its own for."""
+KINDS = (*WORDED, "bare_429", "reset", "slow", "shifted", "looped", *SPOILING)
+"""Besides: throttled without any hint how long; no answer; a late one; one as of `seconds` away (a clock that is off, a
+page from a cache); a cursor that leads back to its own page; and what `spoil.py` makes of a good answer."""
 
 
 @dataclass(slots=True)
@@ -17,6 +22,8 @@ class Fault:
     kind: str
     times: int
     seconds: float = 5.0
+    first: Answer | None = field(default=None, repr=False)
+    """Of a looped cursor: the answer that comes again and again."""
 
 
 class Faults:
@@ -51,7 +58,7 @@ class Faults:
 
     def listed(self) -> list[dict[str, object]]:
         """The faults that are waiting."""
-        return [asdict(fault) for fault in self._waiting]
+        return [{n: v for n, v in asdict(fault).items() if n != "first"} for fault in self._waiting]
 
     def take(self, platform: str, endpoint: str | None, path: str) -> Fault | None:
         """The first fault meant for this call, used up by it; an endpoint may be a short name or the path's end."""

@@ -1,4 +1,7 @@
-"""YouTube Data API v3, as far as public data goes: channels, playlists, videos, their statistics and comments."""
+"""YouTube Data API v3, as far as public data goes: channels, playlists, videos, their statistics and comments.
+
+What owners are told is in `youtube_owner.py`.
+"""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,6 +17,7 @@ from infra.sandbox.posts import Post
 from infra.sandbox.surface import Surface
 from infra.sandbox.wire import HTML, Answer, Limits, Refusal, Request, seal, unseal
 from infra.sandbox.world import World
+from infra.sandbox.youtube_owner import PATHS, READ, Owner
 
 PLATFORM = "youtube"
 KEY = "sandbox"
@@ -49,8 +53,11 @@ def pacific_day(now: float) -> str:
 class YouTube(Surface):
     """The API over a world, with the ledger of units spent by key, bucket and Pacific day."""
 
+    POSTS = frozenset({"token", "revoke"})
+
     def __init__(self, world: World, limits: Limits) -> None:
         super().__init__(world, limits)
+        self.owner = Owner(self._video, self._channel, self._first)
         self._calls: dict[str, Callable[[Request], Answer]] = {
             "channels": self._channels,
             "playlistItems": self._playlist_items,
@@ -61,6 +68,8 @@ class YouTube(Surface):
 
     def endpoint(self, path: str) -> str | None:
         """The resource that a path names, or None."""
+        if path in PATHS:
+            return PATHS[path]
         name = path.removeprefix(_PREFIX)
         return name if path.startswith(_PREFIX) and name in self._calls else None
 
@@ -68,7 +77,12 @@ class YouTube(Surface):
         """Answer a call; it costs a unit, whatever comes of it."""
         if endpoint is None:
             return Answer(404, b"<!DOCTYPE html><title>Error 404 (Not Found)!!1</title>", content_type=HTML)
+        if endpoint in PATHS.values():
+            return self.owner.answer(endpoint, request)
         credential = request.one("key") or request.headers.get("x-goog-api-key")
+        if request.headers.get("authorization"):
+            self.owner.holder(request, READ)
+            credential = KEY  # units are the project's, whoever asks
         if credential is None:
             return shapes.no_key()
         if credential != KEY:
@@ -95,6 +109,10 @@ class YouTube(Surface):
             )
         return shapes.error(500, "internalError", "Internal error encountered.", "global", status="INTERNAL")
 
+    def _first(self) -> str:
+        """The channel that consents when nobody says which."""
+        return next(one.local_id for one in self.world.accounts if one.platform == PLATFORM)
+
     def _channel(self, text: str) -> Account | None:
         """The creator's account of a channel id."""
         found = self.world.find(PLATFORM, text)
@@ -108,6 +126,8 @@ class YouTube(Surface):
     def _channels(self, request: Request) -> Answer:
         parts = _parts(request, _CHANNEL_PARTS)
         ids, handle = _ids(request), request.one("forHandle")
+        if request.one("mine") == "true":
+            ids = [self.owner.holder(request, READ).local_id]
         if bool(ids) + bool(handle) + bool(request.one("forUsername")) != 1:
             message = "No filter selected. Expected one of: forHandle, forUsername, id, mine"
             return shapes.invalid("missingRequiredParameter", message)

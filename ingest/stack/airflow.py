@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 
 from ingest.kafka import librdkafka
+from ingest.platforms import PLATFORMS
 from ingest.settings import ROOT, Settings
 from ingest.stack import secret
 
@@ -27,6 +28,17 @@ USERS = {"admin": "admin", "analyst": "viewer"}
 """Roles of Airflow's simple log-in, by user."""
 
 KAFKA_CONNECTION = "kafka_default"
+
+
+def pools() -> dict[str, dict[str, object]]:
+    """Airflow's pools by name, as `airflow pools import` takes them.
+
+    A platform has one slot: a run keeps the pace and the budget of its credential, and two at once would be twice as
+    fast as the platform allows.
+    """
+    wanted = {f"api_{name}": f"Calls to {name}: one run at a time keeps its pace" for name in PLATFORMS}
+    wanted["warehouse"] = "The DuckDB file has one writer"
+    return {name: {"slots": 1, "description": text, "include_deferred": False} for name, text in wanted.items()}
 
 
 def url(settings: Settings) -> str:

@@ -160,7 +160,8 @@ def _component(name: str) -> Callable[[Settings], Part]:
         migrated = run_dir(settings) / "airflow-migrated"
         is_api = name == airflow.API
         if is_api:
-            command = ["sh", str(LOCAL / "airflow-api.sh"), binary, str(migrated), str(LOCAL / "pools.json")]
+            pools = run_dir(settings) / "pools.json"
+            command = ["sh", str(LOCAL / "airflow-api.sh"), binary, str(migrated), str(pools)]
         else:
             command = [binary, *airflow.COMPONENTS[name].split()]
         waits = [f"file:{run_dir(settings) / 'prepared'}" if is_api else f"file:{migrated}"]

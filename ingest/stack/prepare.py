@@ -1,5 +1,6 @@
 """What the running parts need before work can begin: directories, databases, topics, bucket. All idempotent."""
 
+import json
 from collections.abc import Callable, Iterable
 
 import psycopg
@@ -23,10 +24,11 @@ def forget(settings: Settings) -> None:
 
 
 def directories(settings: Settings) -> None:
-    """Make the directories of the parts, and write the broker's configuration."""
+    """Make the directories of the parts, and write the broker's configuration and the schedules' pools."""
     for name in ("run", "log", "store/s3", "store/state", "airflow/logs", "warehouse"):
         (settings.var_dir / name).mkdir(parents=True, exist_ok=True)
     (run_dir(settings) / "kafka.properties").write_text(kafka_properties(settings))
+    (run_dir(settings) / "pools.json").write_text(json.dumps(airflow.pools()))
 
 
 def everything(settings: Settings, names: Iterable[str], say: Callable[[str], None]) -> None:

@@ -1,12 +1,13 @@
 """Build the warehouse: one `dbt build` in this process, over what the manifests have let in."""
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 from urllib.parse import urlsplit
 
 import duckdb
@@ -15,8 +16,9 @@ from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt_common.events.base_types import EventMsg
 from duckdb_extensions import import_extension
 
+from ingest.collect.platforms import REGISTRY
 from ingest.errors import DependencyFailed, Misconfigured
-from ingest.events import moment
+from ingest.events import Platform, moment
 from ingest.land.store import S3Store, Store, credentials
 from ingest.settings import ROOT, Settings
 from ingest.warehouse import manifests
@@ -63,9 +65,15 @@ def run_dbt(
         if progress and event.info.name in {"LogModelResult", "LogSeedResult"}:
             progress(f"{event.data.status.lower()} {event.data.node_info.node_name} {event.data.execution_time:.1f} s")
 
+    # What models need to know of platforms comes from the collectors: a new one needs no edit in the project.
+    known = {
+        "platforms": list(get_args(Platform)),
+        "platforms_of_commenters": [name for name, platform in REGISTRY.items() if platform.audience_posts],
+    }
     with _environment(settings):
         try:
-            return dbtRunner(callbacks=[say]).invoke([*arguments, *map(str, places), *map(str, logs)])
+            asked = [*arguments, *map(str, places), *map(str, logs), "--vars", json.dumps(known)]
+            return dbtRunner(callbacks=[say]).invoke(asked)
         finally:
             # Else dbt keeps the file open, and locked against everybody, until this process ends.
             DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]

@@ -1,7 +1,6 @@
 """What every DAG must be, and what starts what. Parsing needs no database and does no work."""
 
 import ast
-import json
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -13,8 +12,10 @@ from airflow.serialization.encoders import coerce_to_core_timetable
 from airflow.timetables.base import TimeRestriction
 
 from ingest.collect.platforms import REGISTRY
-from ingest.orchestration import PLATFORMS, START
+from ingest.orchestration import START
+from ingest.platforms import PLATFORMS
 from ingest.settings import ROOT
+from ingest.stack import airflow
 
 DAGS = ROOT / "dags"
 FILES = sorted(DAGS.glob("*.py"))
@@ -39,8 +40,7 @@ def test_every_file_parses_and_defines_the_dags_that_its_name_says(bag: Any) -> 
 
 def test_every_platform_of_the_registry_has_its_dags_and_pool() -> None:
     assert set(PLATFORMS) == set(REGISTRY)
-    pools = json.loads((ROOT / "infra" / "local" / "pools.json").read_text())
-    assert {name for name in pools if name.startswith("api_")} == {f"api_{platform}" for platform in REGISTRY}
+    assert {name for name in airflow.pools() if name.startswith("api_")} == {f"api_{name}" for name in REGISTRY}
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -104,7 +104,7 @@ def test_marts_are_checked_before_and_after_the_build(bag: Any) -> None:
 
 def test_pools_are_those_of_the_stack(bag: Any) -> None:
     pools = {task.pool for dag in bag.dags.values() for task in dag.tasks} - {"default_pool"}
-    assert pools == set(json.loads((ROOT / "infra/local/pools.json").read_text()))
+    assert pools == set(airflow.pools())
     opens = {task.task_id for task in bag.dags["marts"].tasks if task.pool == "warehouse"}
     assert opens == {"build", "check_marts", "publish", "known_posts"}
 
@@ -117,7 +117,14 @@ def test_a_dag_file_reads_in_a_minute_and_imports_nothing_heavy(path: Path) -> N
         if isinstance(node, ast.Import | ast.ImportFrom):
             module = node.module if isinstance(node, ast.ImportFrom) else node.names[0].name
             assert module is not None
-            allowed = ("datetime", "airflow.sdk", "airflow.providers", "ingest.orchestration", "ingest.settings")
+            allowed = (
+                "datetime",
+                "airflow.sdk",
+                "airflow.providers",
+                "ingest.orchestration",
+                "ingest.platforms",
+                "ingest.settings",
+            )
             assert module.startswith(allowed), f"{module} belongs into the task that needs it"
 
 
@@ -132,8 +139,3 @@ print(sorted(heavy & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.splitlines()[-1] == "[]"
-
-
-def test_the_platforms_with_dags_are_those_with_a_collector() -> None:
-    files = {path.stem for path in (ROOT / "ingest/collect/platforms").glob("*.py")} - {"__init__"}
-    assert set(PLATFORMS) == files

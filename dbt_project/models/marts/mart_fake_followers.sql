@@ -95,7 +95,10 @@ unsampled as (
     select
         spans.platform,
         spans.account_id,
-        case when spans.platform in ('youtube', 'instagram') then 'commenter' else 'follower' end as relation,
+        case
+            when spans.platform in ({{ names_of('platforms_of_commenters') }}) then 'commenter'
+            else 'follower'
+        end as relation,
         spans.state_date as estimate_date
     from spans
     left join first_samples

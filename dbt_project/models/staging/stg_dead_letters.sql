@@ -53,7 +53,7 @@ poison_rows as (
         case
             when
                 split_part(cast(_key as varchar), ':', 1)
-                in ('youtube', 'instagram', 'tiktok', 'x', 'bluesky', 'mastodon', 'reddit', 'twitch')
+                in ({{ names_of('platforms') }})
                 then split_part(cast(_key as varchar), ':', 1)
         end as platform,
         cast(null as varchar) as endpoint,
