@@ -13,15 +13,6 @@ READ = "https://www.googleapis.com/auth/youtube.readonly"
 ANALYTICS = "https://www.googleapis.com/auth/yt-analytics.readonly"
 LAG = 2 * DAY
 """How much older the figures of reports are."""
-METRICS: dict[str, Callable[[Post, float], int]] = {
-    "views": lambda post, t: post.counters(t).views,
-    "estimatedMinutesWatched": lambda post, t: minutes_watched(post, t),
-    "averageViewDuration": lambda post, t: average_seconds(post),
-    "likes": lambda post, t: post.counters(t).likes,
-    "dislikes": lambda post, t: post.counters(t).likes // 40,
-    "comments": lambda post, t: post.counters(t).comments,
-    "shares": lambda post, t: post.counters(t).shares,
-}
 Find = Callable[[str, float], Post | None]
 
 
@@ -33,6 +24,17 @@ def average_seconds(post: Post) -> int:
 def minutes_watched(post: Post, t: float) -> int:
     """Minutes that a video was watched until t."""
     return post.counters(t).views * average_seconds(post) // 60
+
+
+METRICS: dict[str, Callable[[Post, float], int]] = {
+    "views": lambda post, t: post.counters(t).views,
+    "estimatedMinutesWatched": minutes_watched,
+    "averageViewDuration": lambda post, _: average_seconds(post),
+    "likes": lambda post, t: post.counters(t).likes,
+    "dislikes": lambda post, t: post.counters(t).likes // 40,
+    "comments": lambda post, t: post.counters(t).comments,
+    "shares": lambda post, t: post.counters(t).shares,
+}
 
 
 class Owner:

@@ -1,4 +1,4 @@
-"""YouTube Data API v3: channels, uploads, videos and commenters, by API key.
+"""YouTube Data API v3: channels, uploads, videos and commenters, by API key; owners' figures in `_youtube_owner.py`.
 
 Daily units, reset at midnight Pacific. Only a channel's owner may list subscribers, so an audience is sampled from
 commenters. A key missing in `statistics` is a hidden counter, never 0.
@@ -10,8 +10,20 @@ from datetime import datetime
 from typing import Any
 
 from ingest.collect import values
-from ingest.collect.outcome import OK, Answer, Outcome, Refused, Verdict, by_status, malformed, retry_after, settled
+from ingest.collect.outcome import (
+    OK,
+    TOKEN_EXPIRED,
+    Answer,
+    Outcome,
+    Refused,
+    Verdict,
+    by_status,
+    malformed,
+    retry_after,
+    settled,
+)
 from ingest.collect.platform import Account, Call, Endpoint, Listed, Observer, Pace, Platform
+from ingest.collect.platforms._youtube_owner import OWNER, REPORTS, consented, parse_report
 from ingest.collect.quota import next_reset
 from ingest.collect.values import count, flag, identifier, items, lenient, mapping, moment, text, when
 from ingest.settings import Settings
@@ -57,11 +69,12 @@ CHECK_KEY = "Check ASSAY_YOUTUBE_API_KEY and its restrictions in the Google Clou
 ADVICE = {
     "accessNotConfigured": "Enable the YouTube Data API for the key's project, wait some minutes, and run again.",
     "invalid_grant": "Connect the channel's owner anew.",
+    "insufficientPermissions": "Connect the channel's owner anew, with all that is asked for.",
 }
 
 
 def authorise(settings: Settings) -> dict[str, str]:
-    key = settings.youtube_api_key.get_secret_value() or ("sandbox" if settings.source == "sandbox" else "")
+    key = settings.credential("youtube_api_key")
     if not key:
         raise Refused(
             "YouTube needs an API key and there is none. Make one in the Google Cloud console (APIs & services, "
@@ -112,7 +125,7 @@ def classify(call: Call, answer: Answer, now: datetime) -> Verdict:
         return verdict
     error = answer.fields.get("error")
     if answer.status >= 400 and isinstance(error, dict):
-        return _classify_error(error, answer, now)
+        return _classify_error(call, error, answer, now)
     if 400 <= answer.status < 500 and answer.status != 429 and isinstance(error, str):  # the token endpoint's own form
         return Verdict(Outcome.REFUSED, error, message=ADVICE.get(error, CHECK_KEY), of_credential=True)
     if not 200 <= answer.status < 300:
@@ -124,7 +137,7 @@ def classify(call: Call, answer: Answer, now: datetime) -> Verdict:
     return Verdict(Outcome.GONE, "not_found") if asks_one and not found.get("items") and _shows_rows(call) else OK
 
 
-def _classify_error(error: dict[str, Any], answer: Answer, now: datetime) -> Verdict:
+def _classify_error(call: Call, error: dict[str, Any], answer: Answer, now: datetime) -> Verdict:
     first = next(iter(items(error.get("errors"))), {})
     info = next((part for part in items(error.get("details")) if text(part.get("reason"))), {})
     status = text(error.get("status"))
@@ -140,6 +153,8 @@ def _classify_error(error: dict[str, Any], answer: Answer, now: datetime) -> Ver
         return Verdict(Outcome.THROTTLED, reason, retry_after(answer, now), message)
     if reason in NOT_THERE or answer.status in {404, 410}:
         return Verdict(Outcome.GONE, reason)
+    if call.grant and answer.status == 401:  # an old token; a withdrawn one shows when it is renewed
+        return Verdict(Outcome.REFUSED, TOKEN_EXPIRED, message=ADVICE["invalid_grant"])
     of_key = answer.status == 401 or reason in OF_KEY or reason.endswith("Unreg") or bool(info)
     advice = ADVICE.get(reason, CHECK_KEY if of_key else "Check the account on the watch list.")
     return Verdict(
@@ -149,6 +164,9 @@ def _classify_error(error: dict[str, Any], answer: Answer, now: datetime) -> Ver
 
 def parse(call: Call, answer: Answer, observe: Observer) -> None:
     if answer.status == 304:
+        return
+    if call.endpoint == REPORTS:
+        parse_report(call, answer, observe)
         return
     found = values.rows(answer.document.get("items", [])) if 200 <= answer.status < 300 else []
     if call.endpoint in (UPLOADS, COMMENTS):
@@ -332,10 +350,12 @@ PLATFORM = Platform(
     name="youtube",
     collector="youtube/1",
     authorisation="app",
-    endpoints=(CHANNELS, UPLOADS, VIDEOS, STATS, COMMENTS, COMMENTERS),
+    endpoints=(CHANNELS, UPLOADS, VIDEOS, STATS, COMMENTS, COMMENTERS, REPORTS),
     pace=Pace(calls=3000, seconds=60, at_once=8),
     audience_posts=20,
     authorise=authorise,
+    oauth=OWNER,
+    consented=consented,
     daily_units=lambda settings: settings.youtube_daily_units,
     normalise=normalise,
     resolve=resolve,
