@@ -72,10 +72,11 @@ def parse_report(call: Call, answer: Answer, observe: Observer) -> None:
         return  # a report by something else
     channel = call.param("ids").removeprefix("channel==")
     owner = call.account_id or (channel if channel != "MINE" else None)
-    for row in found.get("rows") or []:
-        if not isinstance(row, list) or len(row) != len(names):
-            raise Unreadable("no_row")
-        figures: dict[str | None, Any] = dict(zip(names, row, strict=True))
+    rows = found.get("rows", [])
+    if not isinstance(rows, list) or not all(isinstance(row, list) and len(row) == len(names) for row in rows):
+        raise Unreadable("no_rows")
+    for row in rows:
+        figures: dict[str, Any] = {name: value for name, value in zip(names, row, strict=True) if name}
         minutes = count(figures.get("estimatedMinutesWatched"))
         observe.post(
             owner,
