@@ -149,7 +149,7 @@ def grants_revoke(platform: str, account: str, now: Now = None, as_json: AsJson 
     """Give a grant back, at the platform where it takes it and then here, and forget its tokens."""
     from ingest.collect.connect import revoke
 
-    found, told = revoke(load(), platform, account, now=_moment(now))
+    found, told = revoke(load(), platform, account, now=_moment(now), say=_say)
     if not told:
         _say(f"{platform} was not told: the creator can end the consent in the account's settings there")
     _print_rows([found.row()], as_json)

@@ -186,7 +186,23 @@ class BatchPublished(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=Tr
     quota_left: Count | None = None
 
 
-Message = PostObserved | AccountObserved | FollowerObserved | DeadLetter | BatchPublished
+class ConsentChanged(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A creator granted access or withdrew it, or we lost the grant: what was read under it may have to go."""
+
+    event_id: EventId
+    contract: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+    platform: Platform
+    account_id: Text
+    consent_id: Text
+    state: Literal["granted", "withdrawn", "lost"]
+    scopes: list[str] | None = None
+    observed_at: Instant
+    granted_at: Instant
+    run_id: Text
+    collector: Text
+
+
+Message = PostObserved | AccountObserved | FollowerObserved | DeadLetter | BatchPublished | ConsentChanged
 
 TOPICS: dict[str, type[Message]] = {
     "posts": PostObserved,
@@ -194,6 +210,7 @@ TOPICS: dict[str, type[Message]] = {
     "followers": FollowerObserved,
     "dead_letters": DeadLetter,
     "notices": BatchPublished,
+    "consents": ConsentChanged,
 }
 """What each topic carries."""
 
@@ -228,7 +245,8 @@ def event_id(kind: type[Message], platform: str, subject: tuple[str, ...], endpo
     """The same id for the same thing seen by the same call of the same run, so that a retried task doubles nothing.
 
     `subject` is (account_id,) for accounts, (account_id, post_id) for posts, (account_id, member_id, relation,
-    comment_key or "") for followers, (url, sha256) for dead letters, () for notices.
+    comment_key or "") for followers, (url, sha256) for dead letters, () for notices, (account_id, consent_id) for
+    consents.
     """
     return str(uuid5(NAMESPACE, "\x1f".join((kind.__name__, platform, *subject, endpoint, run_id))))
 

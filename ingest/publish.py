@@ -22,7 +22,7 @@ from ingest.settings import Settings
 logging.getLogger("kafka").setLevel(logging.ERROR)
 
 DAY_MS = 86_400_000
-PARTITIONS = {"posts": 8, "accounts": 8, "followers": 8, "dead_letters": 2, "notices": 1}
+PARTITIONS = {"posts": 8, "accounts": 8, "followers": 8, "dead_letters": 2, "notices": 1, "consents": 1}
 RETENTION_MS = {name: (3 if name == "notices" else 14) * DAY_MS for name in PARTITIONS}
 
 BOOTSTRAP_MS = 10_000

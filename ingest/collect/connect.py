@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from ingest.collect import oauth
 from ingest.collect.consent import require, token_call
-from ingest.collect.grants import Grant, Grants
+from ingest.collect.grants import Grant, Grants, announce
 from ingest.collect.interpret import scrub
 from ingest.collect.oauth import OAuth, TokenRequest, Tokens
 from ingest.collect.outcome import Outcome, Refused, Unavailable, Verdict
@@ -20,6 +20,7 @@ from ingest.collect.platforms import REGISTRY
 from ingest.collect.platforms import platform as registered
 from ingest.collect.transport import Clock, Live, connect
 from ingest.errors import DependencyFailed, Misconfigured
+from ingest.publish import Publisher
 from ingest.settings import Settings
 
 Say = Callable[[str], None]
@@ -59,7 +60,9 @@ def grant(
             f"{name} sends browsers only to an https address that is registered with the app, never to this machine. "
             "Pass that address with --redirect, and paste where the browser ends"
         )
-    return asyncio.run(Walk(settings, platform, client, Clock(now)).grant(account, way, say))
+    kept = asyncio.run(Walk(settings, platform, client, Clock(now)).grant(account, way, say))
+    _tell(settings, platform, say)
+    return kept
 
 
 @dataclass(frozen=True)
@@ -187,14 +190,27 @@ class Walk:
         return kind(scrub(words, [self.client.identity(self.settings)[1]]), verdict.retry_at)
 
 
-def revoke(settings: Settings, name: str, account_id: str, *, now: datetime) -> tuple[Grant, bool]:
+def revoke(
+    settings: Settings, name: str, account_id: str, *, now: datetime, say: Say = lambda _: None
+) -> tuple[Grant, bool]:
     """Give a grant back: at the platform where it takes it, then here. The grant as it is now, and whether it took it.
 
     Raises Misconfigured when there is no such grant, PlatformFailed when the platform does not take it: then nothing
     has changed.
     """
     platform, client = _client(settings, name)
-    return asyncio.run(Walk(settings, platform, client, Clock(now)).revoke(account_id))
+    found = asyncio.run(Walk(settings, platform, client, Clock(now)).revoke(account_id))
+    _tell(settings, platform, say)
+    return found
+
+
+def _tell(settings: Settings, platform: Platform, say: Say) -> None:
+    """Tell retention at once, where Kafka can be reached."""
+    try:
+        with Publisher(settings) as publisher:
+            asyncio.run(announce(settings, platform, publisher))
+    except DependencyFailed as failure:
+        say(f"Retention is told with the next run, because now it cannot be: {failure}")
 
 
 def _client(settings: Settings, name: str) -> tuple[Platform, OAuth]:

@@ -18,9 +18,12 @@ from typing import Literal
 
 import msgspec
 from cryptography.fernet import Fernet, InvalidToken
+from msgspec.structs import replace
 
+from ingest.collect.platform import Platform
 from ingest.errors import DependencyFailed, Misconfigured
-from ingest.events import instant
+from ingest.events import CONTRACT, ConsentChanged, event_id, instant
+from ingest.publish import Publisher
 from ingest.settings import Settings
 from ingest.stack import secret
 
@@ -56,7 +59,7 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
 
     def ended(self, state: Literal["withdrawn", "lost"], at: datetime) -> "Grant":
         """The grant that is no more, without its tokens."""
-        return msgspec.structs.replace(
+        return replace(
             self,
             state=state,
             changed_at=at,
@@ -181,3 +184,35 @@ class Grants:
                 f"{path}: the grant cannot be read under this key. Bring back the key that it was written under "
                 f"(ASSAY_GRANTS_KEY or {secret.path(self._settings, KEY)}), or delete it and connect the account anew"
             ) from None
+
+
+def consent_changed(grant: Grant, collector: str) -> ConsentChanged:
+    """The event that tells retention of a grant's state: the same for the same state, however often it is told."""
+    state: Literal["granted", "withdrawn", "lost"] = "granted" if grant.state == "active" else grant.state
+    run_id = f"consent/{grant.consent_id}/{state}"
+    return ConsentChanged(
+        event_id=event_id(ConsentChanged, grant.platform, (grant.account_id, grant.consent_id), "", run_id),
+        contract=CONTRACT,
+        platform=grant.platform,  # type: ignore[arg-type]  # the registry's names are the contract's
+        account_id=grant.account_id,
+        consent_id=grant.consent_id,
+        state=state,
+        scopes=list(grant.scopes) or None,
+        observed_at=instant(grant.changed_at),
+        granted_at=instant(grant.granted_at),
+        run_id=run_id,
+        collector=collector,
+    )
+
+
+async def announce(settings: Settings, platform: Platform, publisher: Publisher) -> None:
+    """Tell retention of every grant of a platform whose state it does not know; a crash on the way tells it again."""
+    grants = Grants(settings)
+    untold = [grant for grant in grants.all(platform.name) if not grant.announced] if platform.oauth else []
+    publisher.publish(consent_changed(grant, platform.collector) for grant in untold)
+    publisher.flush()
+    for told in untold:
+        async with grants.locked(told.platform, told.account_id):
+            now = grants.get(told.platform, told.account_id)
+            if now and (now.consent_id, now.state) == (told.consent_id, told.state):
+                grants.put(replace(now, announced=True))

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from ingest.collect.client import Client, Exchange
+from ingest.collect.grants import announce
 from ingest.collect.members import MemberKey
 from ingest.collect.outcome import Outcome, PlatformFailed
 from ingest.collect.platform import Account, Call, Platform
@@ -159,6 +160,7 @@ def run_session(
                 stack.callback(ledger.settle)
             await work(session)
         publisher.flush()
+        await announce(settings, platform, publisher)
         notice = session.notice(now)
         publisher.publish([notice])
         publisher.flush()

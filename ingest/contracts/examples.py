@@ -4,6 +4,7 @@ from ingest.events import (
     CONTRACT,
     AccountObserved,
     BatchPublished,
+    ConsentChanged,
     DeadLetter,
     FollowerObserved,
     Message,
@@ -198,6 +199,35 @@ EXAMPLES: dict[str, list[Message]] = {
             unresolved=["@no-such-channel"],
             quota_units=22,
             quota_left=9978,
+        ),
+    ],
+    "consents": [
+        ConsentChanged(
+            event_id=event_id(
+                ConsentChanged, "youtube", ("UCaaaaaaaaaaaaaaaaaaaaaa", "c-1"), "", "consent/c-1/granted"
+            ),
+            contract=CONTRACT,
+            platform="youtube",
+            account_id="UCaaaaaaaaaaaaaaaaaaaaaa",
+            consent_id="c-1",
+            state="granted",
+            scopes=["https://www.googleapis.com/auth/yt-analytics.readonly"],
+            observed_at="2026-08-01T09:00:00Z",
+            granted_at="2026-08-01T09:00:00Z",
+            run_id="consent/c-1/granted",
+            collector="youtube/1",
+        ),
+        ConsentChanged(
+            event_id=event_id(ConsentChanged, "x", ("1700000000000000001", "c-2"), "", "consent/c-2/withdrawn"),
+            contract=CONTRACT,
+            platform="x",
+            account_id="1700000000000000001",
+            consent_id="c-2",
+            state="withdrawn",
+            observed_at="2026-09-01T10:00:05Z",
+            granted_at="2026-05-01T08:00:00Z",
+            run_id="consent/c-2/withdrawn",
+            collector="x/1",
         ),
     ],
 }

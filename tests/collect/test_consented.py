@@ -71,6 +71,12 @@ def test_a_granted_channel_s_own_figures_are_collected_until_consent_is_withdraw
     later = [event for event in on_kafka("posts") if event.run_id == "r2"]
     assert {event.authorisation for event in later} <= {"app"}
 
+    told = on_kafka("consents")
+    assert [(event.account_id, event.consent_id, event.state) for event in told] == [
+        (account_id, row["consent_id"], "granted"), (account_id, row["consent_id"], "withdrawn")
+    ], "each once: by the command and by the run that noticed"  # fmt: skip
+    assert told[1].observed_at > told[0].observed_at == told[1].granted_at
+
     shown = assay(settings, "grants", "--json")
     assert [one["state"] for one in json.loads(shown.stdout)] == ["withdrawn"]
     for text in (out, error, done.stderr, shown.stdout):

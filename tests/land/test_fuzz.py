@@ -70,4 +70,4 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
 def test_neighbours_stand_among_the_bent_ones() -> None:
     found = [batch(3, number) for number in range(60)]
     assert any(one.ways.count(NEIGHBOUR) not in (0, len(one.ways)) for one in found)
-    assert {one.topic for one in found} == {"posts", "accounts", "followers", "dead_letters", "notices"}
+    assert {one.topic for one in found} == {"posts", "accounts", "followers", "dead_letters", "notices", "consents"}

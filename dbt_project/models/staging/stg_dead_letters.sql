@@ -6,14 +6,14 @@ answers as (
     {{ lake_rows('dead_letters') }}
 ),
 
-{% for topic in ['posts', 'accounts', 'followers', 'dead_letters', 'notices'] %}
+{% for topic in ['posts', 'accounts', 'followers', 'dead_letters', 'notices', 'consents'] %}
 poison_{{ topic }} as (
     {{ poison_rows(topic) }}
 ),
 
 {% endfor %}
 poison as (
-    {% for topic in ['posts', 'accounts', 'followers', 'dead_letters', 'notices'] %}
+    {% for topic in ['posts', 'accounts', 'followers', 'dead_letters', 'notices', 'consents'] %}
     select * from poison_{{ topic }}
     {{ 'union all' if not loop.last }}
     {% endfor %}

@@ -4,7 +4,7 @@
 {% set files = [] %}
 {% do source('lake', 'gaps') %}
 {% if execute %}
-    {% for topic in ['posts', 'accounts', 'followers', 'dead_letters', 'notices'] %}
+    {% for topic in ['posts', 'accounts', 'followers', 'dead_letters', 'notices', 'consents'] %}
         {% set query = "select file from glob('" ~ lake_uri('raw/' ~ topic ~ '/_gaps/*/*.json') ~ "') order by 1" %}
         {% for row in run_query(query).rows %}{% do files.append(row[0]) %}{% endfor %}
     {% endfor %}

@@ -1,0 +1,48 @@
+{{ config(unique_key='event_id') }}
+
+with
+
+source as (
+    {{ lake_rows('consents') }}
+),
+
+copies as (
+    select * from source
+    {% if is_incremental() %}
+    union all by name
+    select
+        *,
+        topic_partition as _partition,
+        topic_offset as _offset,
+        arrived_at as _timestamp
+    from {{ this }}
+    where event_id in (select source.event_id from source)
+    {% endif %}
+),
+
+-- What is not known to have been told is told again: the first copy on the topic is the one that counts.
+first_copies as (
+    select
+        event_id,
+        platform,
+        account_id,
+        consent_id,
+        state,
+        scopes,
+        run_id,
+        collector,
+        contract,
+
+        cast(observed_at as timestamp) as observed_at,
+        cast(granted_at as timestamp) as granted_at,
+        min(cast(earliest_observed_at as timestamp)) over (partition by event_id) as earliest_observed_at,
+        cast(_timestamp as timestamp) as arrived_at,
+
+        _partition as topic_partition,
+        _offset as topic_offset,
+        max(load_number) over (partition by event_id) as load_number
+    from copies
+    qualify row_number() over (partition by event_id order by _partition, _offset, load_number) = 1
+)
+
+select * from first_copies
