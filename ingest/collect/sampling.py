@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from ingest.collect.cycle import PAGES
 from ingest.collect.outcome import Outcome
 from ingest.collect.platform import Account, Call, Features, Member
 from ingest.collect.session import CHUNK, Session, each
@@ -65,7 +66,9 @@ class Sampling:
         members: dict[str, Member] = {}
         for first in pages:
             call: Call | None = first
-            while call is not None:
+            for _ in range(max(PAGES, self._size)):
+                if call is None:
+                    break
                 exchange = await self._session.client.ask(call)
                 if exchange.verdict.outcome is not Outcome.OK:
                     return list(members.values()), False
@@ -74,6 +77,8 @@ class Sampling:
                 call = self._session.platform.next_page(call, exchange.answer)
                 if len(members) >= self._size:
                     return list(members.values())[: self._size], call is None and len(members) <= self._size
+            if call is not None:
+                return list(members.values()), False  # a cursor that runs in circles
         return list(members.values()), True
 
     async def _across(self, pages: Sequence[Call]) -> list[Member]:
