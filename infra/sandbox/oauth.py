@@ -12,8 +12,8 @@ The authorize page takes two parameters of its own: `sandbox_account` (who conse
 
 import base64
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
@@ -45,6 +45,10 @@ class Rules:
     """Whether a renewal gives a new refresh token and ends the old one."""
     offline: Callable[[Request, frozenset[str]], bool] = lambda _, __: True
     """Whether consent asked for like this comes with a refresh token."""
+    exchanges: Mapping[str, str] = field(default_factory=dict)
+    """Grant types that give a long-lived access token for another, and the parameter that carries that one."""
+    long_seconds: int = 60 * 86_400
+    """How long such a token lives."""
     access_seconds: int = 3600
     refresh_seconds: int | None = None
     code_seconds: int = 600
@@ -103,6 +107,8 @@ class OAuth:
     def token(self, request: Request) -> Answer:
         """The token endpoint: authorization_code, refresh_token, client_credentials."""
         form = self._form(request)
+        if form.get("grant_type") in self.rules.exchanges:
+            return self._of_access(form.get(self.rules.exchanges[form["grant_type"]], ""), request.now)
         if (form.get(self.rules.id_name), form.get(self.rules.secret_name)) != (CLIENT, CLIENT):
             return self.rules.failure("invalid_client", "The OAuth client was not found.")
         match form.get("grant_type"):
@@ -172,6 +178,20 @@ class OAuth:
             self._used.add(token)
             refresh = self._refresh(account_id, number, scopes, now)
         return self._tokens(account_id, number, scopes, refresh, now)
+
+    def _of_access(self, token: str, now: float) -> Answer:
+        """A long-lived token for one that is still good."""
+        parts = unseal(token.removeprefix(self.rules.prefix), 5)
+        if parts is None or not isinstance(self.holder(token, now), Holder):
+            return self.rules.failure("invalid_grant", "Error validating access token: it has expired or was revoked.")
+        _, account_id, number, _, scopes = parts
+        ends = round(now) + self.rules.long_seconds
+        found: dict[str, object] = {
+            "access_token": self.rules.prefix + seal("user", account_id, number, ends, scopes),
+            "expires_in": self.rules.long_seconds,
+            "token_type": "bearer",
+        }
+        return Answer(200, self.rules.shape(found, account_id), NOT_KEPT)
 
     def _tokens(self, account_id: str, number: str, scopes: str, refresh: str | None, now: float) -> Answer:
         ends = round(now) + self.rules.access_seconds

@@ -67,6 +67,8 @@ class Renewal:
     url: str = ""
     """Empty: the token URL."""
     method: Literal["POST", "GET"] = "POST"
+    identified: bool = True
+    """Whether the app's id and secret go along."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,17 +132,20 @@ def request(
 ) -> TokenRequest:
     """A request with the app's id and secret as the platform wants them."""
     app_id, secret = client.identity(settings)
-    headers = {"Content-Type": FORM} if method == "POST" else {}
+    headers = {}
     if client.sent == "basic":
         pair = base64.b64encode(f"{quote(app_id, safe='')}:{quote(secret, safe='')}".encode()).decode()
         headers["Authorization"] = f"Basic {pair}"
         form = {**form, client.id_name: app_id} if form.get("grant_type") != "client_credentials" else form
     else:
         form = {**form, client.id_name: app_id, client.secret_name: secret}
-    url = url or client.token_url
+    return _sent(url or client.token_url, method, headers, form)
+
+
+def _sent(url: str, method: str, headers: Mapping[str, str], form: Mapping[str, str]) -> TokenRequest:
     if method == "GET":
         return TokenRequest(f"{url}?{urlencode(form)}", method, headers, b"")
-    return TokenRequest(url, method, headers, urlencode(form).encode())
+    return TokenRequest(url, method, {**headers, "Content-Type": FORM}, urlencode(form).encode())
 
 
 def mint(app: AppToken, settings: Settings) -> TokenRequest:
@@ -151,6 +156,8 @@ def mint(app: AppToken, settings: Settings) -> TokenRequest:
 def renew(oauth: OAuth, settings: Settings, how: Renewal, token: str) -> TokenRequest:
     """The request that gives a token for another."""
     form = {"grant_type": how.grant_type, how.parameter: token}
+    if not how.identified:
+        return _sent(how.url or oauth.token_url, how.method, {}, form)
     return request(oauth, settings, form, url=how.url, method=how.method)
 
 
@@ -191,10 +198,10 @@ def classify(client: AppClient, answer: Answer, now: datetime) -> Verdict:
     advice = f"Check {client.variables} against the app's page at the platform, and run again."
     if answer.status == 200 and text(found.get("access_token")):
         return OK
-    if isinstance(client, OAuth) and not client.withdrawn.isdisjoint(word.lower() for word in said):
-        return Verdict(Outcome.REFUSED, CONSENT_WITHDRAWN, message="The consent is no more: connect the account anew.")
     if answer.status in {0, 408, 425, 429} or answer.status >= 500:
         return by_status(answer, now, advice)
+    if isinstance(client, OAuth) and not client.withdrawn.isdisjoint(word.lower() for word in said):
+        return Verdict(Outcome.REFUSED, CONSENT_WITHDRAWN, message="The consent is no more: connect the account anew.")
     if answer.status < 400 and not said:
         return Verdict(Outcome.UNAVAILABLE, "html" if answer.is_html else "no_token")  # some proxy's; no dead letter
     reason = said[0] if said else f"http_{answer.status}"

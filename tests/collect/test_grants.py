@@ -1,22 +1,26 @@
 """Creators' grants: walked through, kept, renewed, rotated, withdrawn, lost; never under a wrong id, never shown."""
 
 import asyncio
+import dataclasses
 import os
 import stat
 import threading
 import urllib.request
+from datetime import timedelta
 
 import pytest
-from granting import HOUR, START, Clock, Network, call, platform
+from granting import BASE, HOUR, START, Clock, Network, call, platform
 from msgspec.structs import replace
 from pydantic import SecretStr
 
+from infra.sandbox.wire import Answer as SandboxAnswer
 from ingest.collect import client as client_module
 from ingest.collect import connect as connect_module
 from ingest.collect.client import Client
 from ingest.collect.connect import Walk, Way
 from ingest.collect.grants import Grants
-from ingest.collect.outcome import OK, Refused, Unavailable
+from ingest.collect.oauth import Renewal, classify
+from ingest.collect.outcome import OK, Answer, Refused, Unavailable
 from ingest.errors import DependencyFailed, Misconfigured
 from ingest.settings import load
 
@@ -371,3 +375,108 @@ def test_a_full_disk_is_said_and_leaves_the_grant_before(settings, network, monk
     with pytest.raises(DependencyFailed, match="No space left"):
         Grants(settings).put(replace(kept, access_token="new"))
     assert Grants(settings).get("x", "ann") == kept
+
+
+def test_a_platform_may_exchange_short_tokens_for_long_ones_that_renew_themselves(settings, network, clock):
+    """Instagram's way: no refresh token, GET, and what has expired must be granted anew."""
+    network.oauth.rules = dataclasses.replace(
+        network.oauth.rules,
+        exchanges={"ig_exchange_token": "access_token", "ig_refresh_token": "access_token"},
+        offline=lambda *_: False,
+    )
+    url = f"{BASE}/token"
+    chosen = platform(
+        extension=Renewal(grant_type="ig_exchange_token", parameter="access_token", url=url, method="GET"),
+        renewal=Renewal(
+            grant_type="ig_refresh_token", parameter="access_token", url=url, method="GET", identified=False
+        ),
+        lead_seconds=7 * 86400,
+    )
+    first = walk(settings, network, chosen)
+    assert (first.refresh_token, first.ends_at) == (None, START + timedelta(days=60))
+    clock.at += timedelta(days=54)
+    assert ask(settings, chosen, clock)[0].verdict is OK
+    assert Grants(settings).get("x", "ann").ends_at == clock.at + timedelta(days=60)
+    clock.at += timedelta(days=61)
+    assert ask(settings, chosen, clock)[0].verdict.reason == "no_grant"
+
+
+def test_a_platform_may_spell_it_all_otherwise(settings, network, clock):
+    """TikTok's way: another name of the id, errors with status 200, the account in the token endpoint's answer."""
+    network.oauth.rules = dataclasses.replace(
+        network.oauth.rules,
+        id_name="client_key",
+        separator=",",
+        rotates=True,
+        refresh_seconds=86400,
+        shape=lambda found, account: found | {"open_id": account},
+        failure=lambda code, words: SandboxAnswer(200, {"error": code, "error_description": words, "log_id": "1"}),
+    )
+    chosen = platform(id_name="client_key", scope_separator=",", whoami="", account=("open_id",), rotates=True)
+    kept = walk(settings, network, chosen)
+    assert (kept.account_id, kept.scopes, kept.ends_at) == ("ann", ("insights", "offline"), START + timedelta(days=1))
+    clock.at += HOUR
+    assert ask(settings, chosen, clock)[0].verdict is OK
+    network.oauth.withdraw("ann")
+    clock.at += HOUR
+    ask(settings, chosen, clock)
+    assert Grants(settings).get("x", "ann").state == "withdrawn"
+
+
+def test_a_swapped_refresh_token_is_seen_in_the_token_endpoint_s_answer(settings, network, clock):
+    network.oauth.rules = dataclasses.replace(
+        network.oauth.rules, shape=lambda found, account: found | {"open_id": account}
+    )
+    chosen = platform(whoami="", account=("open_id",))
+    for name in ("ann", "bob"):
+        walk(settings, network, chosen, sandbox_account=name)
+    grants = Grants(settings)
+    grants.put(replace(grants.get("x", "ann"), refresh_token=grants.get("x", "bob").refresh_token))
+    clock.at += HOUR
+    exchange, *_ = ask(settings, chosen, clock)
+    assert (exchange.verdict.reason, network.seen_by) == ("other_account", [])
+
+
+def test_id_and_secret_may_go_by_http_basic(settings, network, clock):
+    """X's way."""
+    chosen = platform(sent="basic", rotates=True)
+    network.oauth.rules = dataclasses.replace(network.oauth.rules, rotates=True)
+    walk(settings, network, chosen)
+    clock.at += HOUR
+    assert ask(settings, chosen, clock)[0].verdict is OK
+
+
+@pytest.mark.parametrize(
+    ("client", "status", "body", "reason"),
+    [
+        ({}, 400, b'{"error": "invalid_grant"}', "consent_withdrawn"),
+        ({}, 401, b'{"error": "invalid_client"}', "invalid_client"),
+        ({"withdrawn": frozenset({"invalid refresh token"})}, 400,
+         b'{"status": 400, "message": "Invalid refresh token"}', "consent_withdrawn"),
+        ({"withdrawn": frozenset({"value passed for the token was invalid."})}, 400,
+         b'{"error": "invalid_request", "error_description": "Value passed for the token was invalid."}',
+         "consent_withdrawn"),
+        ({"withdrawn": frozenset({"190"})}, 400,
+         b'{"error": {"code": 190, "message": "x", "type": "OAuthException"}}', "consent_withdrawn"),
+        ({}, 401, b'{"message": "Unauthorized", "error": 401}', "401"),
+        ({}, 429, b"<html>", "http_429"),
+        ({}, 500, b'{"error": "invalid_grant"}', "http_500"),
+    ],
+)  # fmt: skip
+def test_only_the_platform_s_own_words_withdraw_a_consent(client, status, body, reason):
+    found = classify(platform(**client).oauth, Answer(status, {}, body), START)
+    assert found.reason == reason
+
+
+def test_retention_is_told_later_when_kafka_is_away(settings, network, monkeypatch):
+    kept = walk(settings, network, platform())
+    said = []
+
+    def away(_):
+        raise DependencyFailed("Kafka is away")
+
+    monkeypatch.setattr(connect_module, "Publisher", away)
+    connect_module._tell(settings, platform(), said.append)
+    assert said == ["Retention is told with the next run, because now it cannot be: Kafka is away"]
+    assert Grants(settings).get("x", "ann") == kept
+    assert not kept.announced
