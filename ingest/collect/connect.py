@@ -90,9 +90,12 @@ class Walk:
         if way.redirect:
             redirect = way.redirect
             show(redirect)
-            query = urlsplit(way.ask().strip()).query
+            try:
+                query = urlsplit(way.ask().strip()).query
+            except (EOFError, ValueError):
+                raise Refused("no address was pasted; nothing was kept. Run again") from None
         else:
-            query, redirect = await _listen(way, show)
+            query, redirect = await _listen(self.client.loopback, way, show)
         code = _code(query, state)
         request = oauth.exchange(self.client, self.settings, code=code, redirect=redirect, verifier=verifier)
         wire = connect(self.settings, self.clock)
@@ -226,7 +229,7 @@ def _client(settings: Settings, name: str) -> tuple[Platform, OAuth]:
     return platform, platform.oauth
 
 
-async def _listen(way: Way, show: Callable[[str], None]) -> tuple[str, str]:
+async def _listen(host: str, way: Way, show: Callable[[str], None]) -> tuple[str, str]:
     """Wait on this machine for the browser: the query that it brings back, and the address that it was sent to."""
     came: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
@@ -254,7 +257,7 @@ async def _listen(way: Way, show: Callable[[str], None]) -> tuple[str, str]:
             f"port {way.port} cannot be listened on ({error.strerror}). Choose another --port"
         ) from None
     async with server:
-        redirect = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        redirect = f"http://{host}:{server.sockets[0].getsockname()[1]}/"
         show(redirect)
         try:
             return await asyncio.wait_for(came, way.seconds), redirect

@@ -67,12 +67,16 @@ class Consents:
     def __init__(
         self, settings: Settings, platform: Platform, client: OAuth, clock: Clock, ask: Ask, *, secrets: set[str]
     ) -> None:  # fmt: skip
-        """`ask` is the run's client; every token that comes to be known is added to `secrets`."""
+        """`ask` is the run's client; every token that comes to be known is added to `secrets`.
+
+        Raises Misconfigured when the grants cannot be read.
+        """
         self._settings, self._platform, self._client, self._clock = settings, platform, client, clock
         self._ask, self._secrets = ask, secrets
         self._grants = Grants(settings)
         self._whoami = Endpoint("whoami", "/", cost=client.whoami_cost)
-        self._held: dict[str, Held] = {}
+        # All at once: a store that cannot be read is said before anything is asked.
+        self._held = {grant.account_id: Held(grant=grant) for grant in self._grants.all(platform.name)}
         self._spoiled: set[str] = set()
         """Access tokens that were refused."""
         self._doubtful: set[bytes] = set()
@@ -94,8 +98,8 @@ class Consents:
 
     def has(self, account_id: str) -> bool:
         """Whether calls may be made in the name of an account."""
-        grant = self._grants.get(self._platform.name, account_id)
-        return grant is not None and grant.state == "active"
+        held = self._held.get(account_id)
+        return held is not None and held.grant is not None and held.grant.state == "active"
 
     def consent_id(self, account_id: str) -> str | None:
         """The consent that calls in the name of an account are made by."""

@@ -81,8 +81,9 @@ class OAuth(AppClient):
     pkce: bool = True
     asked: Mapping[str, str] = field(default_factory=dict)
     """Further parameters of the authorize URL, such as `access_type=offline`."""
-    loopback: bool = True
-    """Whether the platform sends the browser back to http://127.0.0.1; elsewhere its address is pasted by hand."""
+    loopback: str = "127.0.0.1"
+    """What the platform lets this machine be called by when it sends the browser back to it (`localhost`, where an
+    address of numbers is refused). Empty where it only takes https: then the address is pasted by hand."""
     whoami: str = ""
     """The address that tells, under a new grant, whose it is; empty where the token endpoint's answer does."""
     whoami_cost: int = 0

@@ -480,3 +480,32 @@ def test_retention_is_told_later_when_kafka_is_away(settings, network, monkeypat
     assert said == ["Retention is told with the next run, because now it cannot be: Kafka is away"]
     assert Grants(settings).get("x", "ann") == kept
     assert not kept.announced
+
+
+def test_a_run_under_another_key_ends_before_anything_is_asked(settings, network, clock):
+    walk(settings, network, platform())
+    network.asked.clear()
+    key = SecretStr("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
+    with pytest.raises(Misconfigured, match="Bring back the key"):
+        ask(settings.model_copy(update={"grants_key": key}), platform(), clock)
+    assert network.asked == []
+
+
+def test_a_pasted_nothing_keeps_nothing(settings, network):
+    chosen = platform(loopback="")
+
+    def closed():
+        raise EOFError
+
+    with pytest.raises(Refused, match="no address was pasted"):
+        asyncio.run(
+            Walk(settings, chosen, chosen.oauth, network.clock).grant(
+                None, Way(redirect="https://app.example/", ask=closed), lambda _: None
+            )
+        )
+
+
+def test_where_this_machine_is_refused_an_address_is_asked_for(settings, monkeypatch):
+    monkeypatch.setitem(connect_module.REGISTRY, "x", platform(loopback=""))
+    with pytest.raises(Misconfigured, match="Pass that address with --redirect"):
+        connect_module.grant(settings, "x", now=START, way=Way())
