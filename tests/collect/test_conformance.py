@@ -61,6 +61,16 @@ def test_a_retried_task_publishes_the_same_ids(stage):
 
 
 @EVERY
+def test_weeks_later_what_is_due_is_read_and_what_was_deleted_becomes_a_tombstone(platform, tmp_path, monkeypatch):
+    stage = set_up(platform, must.losing(platform, FEW), tmp_path, monkeypatch)
+    first = stage.run("collect", "r1")
+    hour = stage.run("collect", "r2", NOW + timedelta(hours=1))
+    assert hour.notice
+    assert hour.notice.expected_posts < len(first.visible) / 2
+    must.deleted_posts_become_tombstones(stage, first, stage.run("collect", "r3", NOW + must.WEEKS))
+
+
+@EVERY
 def test_the_ledger_is_the_platform_s_own_count(stage):
     must.ledger_is_the_platform_s_count(stage)
 

@@ -1,7 +1,6 @@
 """Audience samples: features of real members, and never who they are."""
 
 import json
-import logging
 import urllib.request
 from datetime import UTC, datetime
 from urllib.parse import urlencode
@@ -12,7 +11,6 @@ from pydantic import SecretStr
 from ingest.collect import run
 from ingest.collect.members import MemberKey, configured, required
 from ingest.errors import Misconfigured
-from ingest.events import encode
 from ingest.settings import load
 
 NOW = datetime(2026, 11, 12, 12, tzinfo=UTC)
@@ -90,54 +88,6 @@ def test_youtube_commenters_come_from_several_videos_each_once_with_their_channe
     assert {member.relation for member in members} == {"commenter"}
     assert all(member.comment_key and member.commented_at and member.comment_length is not None for member in members)
     assert sum(member.created_at is not None for member in members) > 0.9 * len(members)
-
-
-@pytest.mark.stack
-@pytest.mark.parametrize("platform", ["youtube", "bluesky", "mastodon"])
-def test_nothing_that_leaves_the_process_names_a_member(everybody, watch, on_kafka, fault, caplog, platform):
-    caplog.set_level(logging.DEBUG, logger="ingest")
-    caplog.set_level(logging.INFO)
-    account = everybody(platform)[0]
-    settings = watch(platform, account, audience_sample_size=60)
-    identities = set()
-    endpoint = {"youtube": "commentThreads", "bluesky": "getFollowers", "mastodon": "accounts/:id/followers"}[platform]
-    fault(platform=platform, endpoint=endpoint, kind="truncated", times=1)
-    said = []
-    batch = run.sample(settings, platform, now=NOW, run_id="s0", progress=said.append)
-    assert batch.dead_letters == 1
-    run.sample(settings, platform, now=NOW, run_id="s1", progress=said.append)
-    if platform == "bluesky":
-        page = asked(settings, "public.api.bsky.app", "/xrpc/app.bsky.graph.getFollowers", actor=account, limit=60)
-        for member in page["followers"]:
-            identities |= {member["did"], member["handle"], member["handle"].partition(".")[0]}
-    elif platform == "mastodon":
-        user, _, host = account.partition("@")
-        found = asked(settings, host, "/api/v1/accounts/lookup", acct=user)
-        for member in asked(settings, host, f"/api/v1/accounts/{found['id']}/followers", limit=60):
-            identities |= {member["id"], member["acct"], member["username"], member["url"]}
-    else:
-        channel = asked(settings, "youtube.googleapis.com", "/youtube/v3/channels", part="id", forHandle=account)[
-            "items"
-        ][0]["id"]
-        threads = asked(
-            settings, "youtube.googleapis.com", "/youtube/v3/commentThreads", part="snippet",
-            allThreadsRelatedToChannelId=channel, maxResults=100,
-        )  # fmt: skip
-        for thread in threads["items"]:
-            comment = thread["snippet"]["topLevelComment"]
-            identities |= {
-                comment["id"],
-                comment["snippet"]["authorChannelId"]["value"],
-                comment["snippet"]["textOriginal"],
-            }
-    assert len(identities) > 60
-    left = b"\n".join(
-        encode(event) for topic in ("followers", "dead_letters", "notices") for event in on_kafka(topic)
-    ).decode()
-    left += caplog.text + "\n".join(said)
-    assert "member_id" in left
-    whole = {identity for identity in identities if len(identity) > 7 and identity in left}
-    assert whole == set()
 
 
 @pytest.mark.stack
