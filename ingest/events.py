@@ -5,16 +5,24 @@ is null (or absent) is *unknown or not offered*, never 0. JSON Schemas, examples
 """
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 from uuid import UUID, uuid5
 
 import msgspec
 from msgspec import Meta
 
+from ingest.platforms import PLATFORMS
+
 NAMESPACE = UUID("5a1f3c52-6f0e-5f6e-9d6b-7b1f6f2f9a10")
 CONTRACT = 1
 
-Platform = Literal["youtube", "instagram", "tiktok", "x", "bluesky", "mastodon", "reddit", "twitch"]
+Published = Literal["youtube", "instagram", "tiktok", "x", "bluesky", "mastodon", "reddit", "twitch"]
+"""Platforms of the first contract, in its order."""
+if TYPE_CHECKING:
+    Platform = Published
+else:
+    # A further platform comes into the contract with its collector's file; `python -m ingest.contracts` writes it down.
+    Platform = Literal[tuple(dict.fromkeys((*get_args(Published), *PLATFORMS)))]
 Text = Annotated[str, Meta(min_length=1)]
 EventId = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 Instant = Annotated[

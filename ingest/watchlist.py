@@ -72,7 +72,7 @@ def _read(path: Path, text: str) -> list[Watched]:
         if value["platform"] not in PLATFORMS:
             faults.append(f"{path}:{line}: unknown platform {value['platform']!r}; one of {', '.join(PLATFORMS)}")
             continue
-        identity = (value["platform"], _compared(value["platform"], value["account"]))
+        identity = (value["platform"], _compared(value["account"]))
         if identity in first_line:
             faults.append(f"{path}:{line}: {value['account']!r} stands on line {first_line[identity]} too; keep one")
             continue
@@ -94,7 +94,6 @@ def _read(path: Path, text: str) -> list[Watched]:
     return watched
 
 
-def _compared(platform: str, account: str) -> str:
-    """An account as it is compared with others: handles are the same in any case, YouTube's channel ids are not."""
-    name = account.removeprefix("@")
-    return name if platform == "youtube" and re.fullmatch(r"UC[\w-]{22}", name) else name.lower()
+def _compared(account: str) -> str:
+    """An account as it is compared with others: handles are the same in any case, ids of many letters are not."""
+    return account if re.fullmatch(r"[\w-]{20,}", account) else account.removeprefix("@").lower()
