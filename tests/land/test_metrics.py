@@ -52,7 +52,7 @@ def test_a_service_shows_what_it_landed_and_what_waits(settings: Settings, follo
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     follower.start(settings.model_copy(update={"land_metrics_port": port, "land_object_seconds": 6.0}))
-    follower.wait_for("assigned partitions=27")
+    follower.wait_for("assigned partitions=28")
     assert httpx2.get(f"{address}/readyz", trust_env=False).status_code == 200
     assert httpx2.get(f"{address}/healthz", trust_env=False).status_code == 200
     produce(settings, 2_000)
@@ -63,7 +63,7 @@ def test_a_service_shows_what_it_landed_and_what_waits(settings: Settings, follo
     assert waiting["assay_land_lag_events:accounts"] == 0
     assert 8 <= waiting["assay_land_lag_seconds:posts"] < 8 * 30  # a value a partition, and each is seconds old
     assert waiting["assay_land_buffer_bytes"] > 100_000
-    assert waiting["assay_land_partitions"] == 27
+    assert waiting["assay_land_partitions"] == 28
     end = time.monotonic() + 30
     while scrape(address)["assay_land_lag_events"]:
         assert time.monotonic() < end

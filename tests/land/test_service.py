@@ -27,7 +27,7 @@ def follower(tmp_path: Path) -> Iterator[Follower]:
 def test_a_service_lands_quiet_topics_by_age_and_stops_on_sigterm(settings: Settings, follower: Follower) -> None:
     quick = settings.model_copy(update={"land_object_seconds": 1.0})
     follower.start(quick)
-    follower.wait_for("assigned partitions=27")
+    follower.wait_for("assigned partitions=28")
     send(settings, "notices", [b"{}"] * 2)
     said = follower.wait_for("commit topic")
     assert 'event="put done" key="raw/notices/' in said
@@ -39,7 +39,7 @@ def test_a_service_lands_quiet_topics_by_age_and_stops_on_sigterm(settings: Sett
 def test_a_service_that_is_stopped_lands_what_it_has_buffered(settings: Settings, follower: Follower) -> None:
     send(settings, "posts", [wire(post())] * 3)
     follower.start(settings)
-    follower.wait_for("assigned partitions=27")
+    follower.wait_for("assigned partitions=28")
     time.sleep(3)
     assert rows(settings) == []
     assert follower.stop() == 0
@@ -60,7 +60,7 @@ def test_a_service_on_a_topic_made_anew_ends_with_2(settings: Settings, follower
 def test_partitions_that_are_added_meanwhile_are_landed_too(settings: Settings, follower: Follower) -> None:
     quick = settings.model_copy(update={"land_object_seconds": 1.0})
     follower.start(quick)
-    follower.wait_for("assigned partitions=27")
+    follower.wait_for("assigned partitions=28")
     client, notices = admin(settings), settings.topic("notices")
     client.create_partitions([NewPartitions(notices, 3)])[notices].result()
     send(settings, "notices", [b"{}"], partition=2)
@@ -75,7 +75,7 @@ def test_two_services_share_the_partitions_and_hand_them_over(settings: Settings
     first, second = Follower(tmp_path / "1.log"), Follower(tmp_path / "2.log")
     try:
         first.start(quick)
-        first.wait_for("assigned partitions=27")
+        first.wait_for("assigned partitions=28")
         produce(settings, 2_000)
         second.start(quick)
         second.wait_for("assigned partitions=")

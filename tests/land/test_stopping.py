@@ -60,7 +60,7 @@ def test_a_service_stops_within_its_limit_though_a_part_hangs(
 ) -> None:
     send(settings, "posts", [wire(post())] * 3)
     follower.start(settings)
-    follower.wait_for("assigned partitions=27")
+    follower.wait_for("assigned partitions=28")
     time.sleep(2)
     with frozen(stack, part):
         code, seconds = ended(follower, signal.SIGTERM)
@@ -74,7 +74,7 @@ def test_a_service_stops_within_its_limit_though_a_part_hangs(
 def test_a_second_signal_ends_a_service_at_once(settings: Settings, stack: Settings, follower: Follower) -> None:
     send(settings, "posts", [wire(post())] * 3)
     follower.start(settings)
-    follower.wait_for("assigned partitions=27")
+    follower.wait_for("assigned partitions=28")
     time.sleep(2)
     with frozen(stack, "store"):
         code, seconds = ended(follower, signal.SIGINT, signal.SIGTERM)
@@ -88,7 +88,7 @@ def test_a_service_whose_store_refuses_gives_up_what_it_has_when_it_stops(
     send(settings, "posts", [wire(post())] * 3)
     with Forwarder(settings.s3_port) as way:
         follower.start(settings.model_copy(update={"s3_endpoint": way.address, "land_object_seconds": 4.0}))
-        follower.wait_for("assigned partitions=27")
+        follower.wait_for("assigned partitions=28")
         time.sleep(2)
         way.close()
         follower.wait_for("put failed")
@@ -106,7 +106,7 @@ def test_services_that_are_stopped_while_they_share_out_partitions_lose_nothing(
     followers = [Follower(tmp_path / f"{number}.log") for number in range(3)]
     try:
         followers[0].start(settings)
-        followers[0].wait_for("assigned partitions=27")
+        followers[0].wait_for("assigned partitions=28")
         followers[1].start(settings)
         followers[2].start(settings)
         followers[1].wait_for("starting")
@@ -114,7 +114,7 @@ def test_services_that_are_stopped_while_they_share_out_partitions_lose_nothing(
         for one in followers[:2]:
             one.process.send_signal(signal.SIGTERM)
         codes = [one.process.wait(STOP_SECONDS + 2) for one in followers[:2]]
-        followers[2].wait_for("partitions=27")
+        followers[2].wait_for("partitions=28")
         codes.append(followers[2].stop())
     except subprocess.TimeoutExpired:
         pytest.fail("\n".join(one.said() for one in followers))
