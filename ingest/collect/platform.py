@@ -260,6 +260,10 @@ class Platform:
     """How a token of the app is minted, for calls without a grant; None where it has a static one, or none."""
     oauth: OAuth | None = None
     """How a creator grants access, for calls with a grant; None where nobody needs to."""
+    details: Callable[[Sequence[Account]], list[Call]] = lambda _: []
+    """Further calls about accounts that were found: what their profiles leave out, and what is on the air."""
+    passing: frozenset[str] = frozenset()
+    """Formats of posts that are there only while they last, and never looked up by id."""
     consented: Callable[[Account, Sequence[str], datetime], list[Call]] = lambda _, __, ___: []
     """Further calls for an account with a grant, and for those of its posts that a run at a moment reads: insights."""
     daily_units: Callable[[Settings], int | None] = lambda _: None

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -74,7 +75,21 @@ class Session:
 
         await each(self.platform.resolve(list(wanted)), self.spared(ask))
         self.unresolved += [name for key, name in wanted.items() if key not in found]
-        return list({account.account_id: account for account in found.values()}.values())
+        return await self._detail(list({account.account_id: account for account in found.values()}.values()))
+
+    async def _detail(self, accounts: list[Account]) -> list[Account]:
+        """Publish what further calls say of accounts; the accounts, with what they say of the followers."""
+        followers: dict[str, int | None] = {account.account_id: account.followers for account in accounts}
+
+        async def ask(call: Call) -> None:
+            reading = (await self.client.ask(call)).reading
+            self.expected_posts += len(reading.posts)
+            self.publish([*reading.accounts, *reading.posts])
+            counted = (event for event in reading.accounts if event.followers is not None)
+            followers.update((event.account_id, event.followers) for event in counted)
+
+        await each(self.platform.details(accounts), self.spared(ask))
+        return [dataclasses.replace(account, followers=followers[account.account_id]) for account in accounts]
 
     async def _resolve(self, call: Call) -> list[Exchange]:
         """The exchange that finds the call's accounts, by another way where the platform offers one."""

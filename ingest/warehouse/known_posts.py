@@ -7,11 +7,13 @@ It can be written again from `fct_posts` at any time.
 import io
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ingest.collect.known import SCHEMA, object_key
 from ingest.collect.ladder import HORIZON
+from ingest.collect.platforms import REGISTRY
 from ingest.land.store import S3Store
 from ingest.settings import Settings
 from ingest.warehouse.reading import open_warehouse
@@ -25,11 +27,12 @@ with watched as (
         cast(published_at as timestamp) as published_at,
         cast(last_seen_at as timestamp) as last_seen_at,
         state,
+        format,
         max(last_observed_at) over (partition by platform) as newest_observation
     from marts.fct_posts
 )
 
-select platform, account_id, post_id, published_at, last_seen_at, state
+select platform, account_id, post_id, published_at, last_seen_at, state, format
 from watched
 where published_at > newest_observation - interval {HORIZON.days} day
 order by platform, account_id, post_id
@@ -48,7 +51,10 @@ def write(settings: Settings) -> list[dict[str, Any]]:
         ]
     store, rows = S3Store(settings), []
     for platform in platforms:
-        own = posts.filter(pc.equal(posts["platform"], platform)).drop_columns(["platform"])
+        own = posts.filter(pc.equal(posts["platform"], platform))
+        if platform in REGISTRY and (passing := REGISTRY[platform].passing):
+            own = own.filter(pc.invert(pc.is_in(own["format"], pa.array(passing, pa.string()))))
+        own = own.drop_columns(["platform", "format"])
         body = io.BytesIO()
         pq.write_table(own.cast(SCHEMA), body, compression="zstd")
         key = object_key(platform)

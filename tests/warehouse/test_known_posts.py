@@ -17,21 +17,24 @@ NEWEST = datetime(2019, 5, 1, 12)  # noqa: DTZ001 as DuckDB keeps it
 
 @pytest.fixture
 def facts(settings: Settings) -> None:
-    """Posts of two platforms; those of YouTube were all seen years before those of Bluesky."""
+    """Posts of three platforms; those of YouTube were all seen years before those of Bluesky."""
     settings.warehouse.parent.mkdir(parents=True)
     rows = [
-        ("youtube", "new", NEWEST - timedelta(days=89), NEWEST, NEWEST, "visible"),
-        ("youtube", "old", NEWEST - timedelta(days=91), NEWEST, NEWEST, "visible"),
-        ("youtube", "gone", NEWEST - timedelta(days=1), NEWEST - timedelta(hours=6), NEWEST, "gone"),
-        ("bluesky", "undated", None, None, NEWEST + timedelta(days=999), "unknown"),
+        ("youtube", "new", NEWEST - timedelta(days=89), NEWEST, NEWEST, "visible", "live"),
+        ("youtube", "old", NEWEST - timedelta(days=91), NEWEST, NEWEST, "visible", "video"),
+        ("youtube", "gone", NEWEST - timedelta(days=1), NEWEST - timedelta(hours=6), NEWEST, "gone", None),
+        ("bluesky", "undated", None, None, NEWEST + timedelta(days=999), "unknown", None),
+        ("twitch", "stream", NEWEST, NEWEST, NEWEST, "visible", "live"),
+        ("twitch", "archive", NEWEST, NEWEST, NEWEST, "visible", "video"),
+        ("twitch", "expired", NEWEST, NEWEST, NEWEST, "gone", None),
     ]
     with duckdb.connect(str(settings.warehouse)) as warehouse:
         warehouse.execute("set timezone = 'Asia/Tokyo'; create schema marts")
         warehouse.execute(
             "create table marts.fct_posts (platform varchar, account_id varchar, post_id varchar, "
-            "published_at timestamp, last_seen_at timestamp, last_observed_at timestamp, state varchar)"
+            "published_at timestamp, last_seen_at timestamp, last_observed_at timestamp, state varchar, format varchar)"
         )
-        warehouse.executemany("insert into marts.fct_posts values (?, 'a', ?, ?, ?, ?, ?)", rows)
+        warehouse.executemany("insert into marts.fct_posts values (?, 'a', ?, ?, ?, ?, ?, ?)", rows)
 
 
 @pytest.mark.stack
@@ -41,6 +44,7 @@ def test_posts_of_the_last_ninety_days_before_the_platforms_own_newest_observati
 ) -> None:
     assert known_posts.write(settings) == [
         {"platform": "bluesky", "posts": 0, "object": "state/known_posts/bluesky.parquet"},
+        {"platform": "twitch", "posts": 2, "object": "state/known_posts/twitch.parquet"},
         {"platform": "youtube", "posts": 2, "object": "state/known_posts/youtube.parquet"},
     ]
     found = S3Store(settings).get("state/known_posts/youtube.parquet")
@@ -59,9 +63,19 @@ def test_posts_of_the_last_ninety_days_before_the_platforms_own_newest_observati
 
 @pytest.mark.stack
 @pytest.mark.usefixtures("facts")
+def test_streams_that_leave_another_post_behind_are_never_looked_up_again(settings: Settings) -> None:
+    known_posts.write(settings)
+    found = S3Store(settings).get("state/known_posts/twitch.parquet")
+    assert found is not None
+    table = pq.read_table(io.BytesIO(found.body))
+    assert sorted(row["post_id"] for row in table.to_pylist()) == ["archive", "expired"]
+
+
+@pytest.mark.stack
+@pytest.mark.usefixtures("facts")
 def test_writing_again_replaces(settings: Settings) -> None:
     known_posts.write(settings)
-    assert known_posts.write(settings)[1]["posts"] == 2
+    assert [row["posts"] for row in known_posts.write(settings)] == [0, 2, 2]
 
 
 @pytest.mark.stack

@@ -1,0 +1,332 @@
+"""Twitch's Helix API: users, follower counts, videos and streams by the app's token; follower lists by owners' grants.
+
+A live stream is a post of its own with the viewers of the moment, and never looked up again: what stays of it is a
+video with another id. Videos have views and no likes, comments or shares.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from ingest.collect import values
+from ingest.collect.oauth import AppToken, OAuth
+from ingest.collect.outcome import (
+    CONSENT_WITHDRAWN,
+    OK,
+    TOKEN_EXPIRED,
+    Answer,
+    Outcome,
+    Verdict,
+    by_status,
+    malformed,
+    retry_after,
+    settled,
+)
+from ingest.collect.platform import Account, Call, Endpoint, Listed, Observer, Pace, Platform, Rate
+from ingest.collect.values import count, identifier, moment, text, when
+
+BASE = "https://api.twitch.tv"
+AUTH = "https://id.twitch.tv/oauth2"
+TOKEN = f"{AUTH}/token"
+CLIENT_ID, CLIENT_SECRET = "twitch_client_id", "twitch_client_secret"
+"""Settings of the app's id and secret."""
+
+USERS = Endpoint("users", "/helix/users", batch=100, cost=1)
+VIDEOS = Endpoint("videos", "/helix/videos", batch=100, cost=1)
+STREAMS = Endpoint("streams", "/helix/streams", {"first": "100"}, batch=100, cost=1)
+CHANNELS = Endpoint("channels", "/helix/channels", batch=100, cost=1)
+# With the app's token it tells the total alone, with the owner's also who follows.
+FOLLOWERS = Endpoint("channels/followers", "/helix/channels/followers", cost=1, audience=True)
+# Followers' profiles, asked by the path of USERS: as that comes first, recordings are read as users.
+MEMBERS = Endpoint("members", USERS.path, batch=100, cost=1, audience=True)
+
+OF_TOKEN = re.compile(r"invalid (oauth|access) token|token (is )?(expired|invalid)|must be a valid", re.IGNORECASE)
+OF_CALL = re.compile(r"scope|must match|broadcaster|moderator", re.IGNORECASE)
+"""Refusals with status 401 of what this call asks for: the token is good for others."""
+NO_PICTURE = "user-default-pictures"
+CHECK_APP = "Check ASSAY_TWITCH_CLIENT_ID and ASSAY_TWITCH_CLIENT_SECRET against the app's page at dev.twitch.tv."
+CONNECT = "Connect the channel's owner anew (`assay connect twitch`)."
+CHECK_CALL = "Check the account on the watch list."
+
+
+def normalise(account: str) -> str | None:
+    """An id as it is, a login in lower case without @. Of digits alone: an id."""
+    login = account.removeprefix("@").lower()
+    return login if re.fullmatch(r"[a-z0-9_]{1,25}", login, re.ASCII) else None
+
+
+def resolve(accounts: Sequence[str]) -> list[Call]:
+    ids, logins = ([one for one in accounts if one.isdigit() is wanted] for wanted in (True, False))
+    # A login of other letters makes the API refuse the whole batch.
+    return USERS.calls(BASE, "id", ids) + USERS.calls(BASE, "login", [one for one in logins if normalise(one)])
+
+
+def details(accounts: Sequence[Account]) -> list[Call]:
+    """What `users` leaves out: language and category, who is live, how many follow."""
+    ids = [account.account_id for account in accounts]
+    totals = [FOLLOWERS.call(BASE, {"broadcaster_id": one, "first": "1"}, account_id=one) for one in ids]
+    return CHANNELS.calls(BASE, "broadcaster_id", ids) + STREAMS.calls(BASE, "user_id", ids) + totals
+
+
+def listing(account: Account, short: bool) -> Call:
+    page = {"user_id": account.account_id, "type": "all", "sort": "time", "first": "20" if short else "100"}
+    return VIDEOS.call(BASE, page, account_id=account.account_id)
+
+
+def lookup(posts: Sequence[str]) -> list[Call]:
+    return VIDEOS.calls(BASE, "id", posts)
+
+
+def audience(account: Account, posts: Sequence[str]) -> list[Call]:
+    asked = {"broadcaster_id": account.account_id, "first": "100"}
+    return [FOLLOWERS.call(BASE, asked, account_id=account.account_id, grant=account.account_id)]
+
+
+def profiles(members: Sequence[str]) -> list[Call]:
+    return MEMBERS.calls(BASE, "id", members)
+
+
+def next_page(call: Call, answer: Answer) -> Call | None:
+    """By cursor. The end is a page without one, an empty page, or a cursor that leads nowhere new."""
+    cursor = values.lenient(answer.fields.get("pagination")).get("cursor")
+    if not isinstance(cursor, str) or cursor in ("", call.param("after")) or not answer.fields.get("data"):
+        return None
+    return call.with_params(after=cursor)
+
+
+def rate(answer: Answer) -> Rate | None:
+    """`Ratelimit-Remaining`, and `Ratelimit-Reset` in seconds since 1970; many refusals carry neither."""
+    left, reset = (answer.headers.get(f"ratelimit-{name}", "") for name in ("remaining", "reset"))
+    if not (left or reset):
+        return None
+    until = datetime.fromtimestamp(int(reset), UTC) if re.fullmatch(r"[0-9]{1,11}", reset) else None
+    return Rate(int(left) if re.fullmatch(r"[0-9]{1,9}", left) else None, until)
+
+
+def classify(call: Call, answer: Answer, now: datetime) -> Verdict:
+    """By the status, and with 400 and 401 by the message, whose spelling changes: there are no codes."""
+    if verdict := settled(answer, ours=call.endpoint is not None):
+        return verdict
+    if 200 <= answer.status < 300:
+        known = isinstance(answer.document, dict) and isinstance(answer.document.get("data"), list)
+        return OK if known and "error" not in answer.document else malformed("unknown_shape")
+    message, limits = text(answer.fields.get("message")), rate(answer)
+    worded = message is not None or text(answer.fields.get("error")) is not None
+    if answer.status == 429:
+        until = retry_after(answer, now) or (limits.reset if limits else None)
+        return Verdict(Outcome.THROTTLED, "http_429", until, "Twitch asks for fewer calls.")
+    if not worded or not 400 <= answer.status < 500 or answer.status in {408, 425}:
+        return by_status(answer, now, CHECK_APP)
+    return _refusal(call, answer, message or "")
+
+
+def _refusal(call: Call, answer: Answer, message: str) -> Verdict:
+    """An error of the 4xx in Twitch's own form: nothing that more patience helps."""
+    if answer.status == 404:
+        return Verdict(Outcome.GONE, "not_found")
+    refused, of_owner = Outcome.REFUSED, call.grant is not None
+    if re.search(r"invalid refresh token", message, re.IGNORECASE):
+        return Verdict(refused, CONSENT_WITHDRAWN, message=CONNECT)
+    if answer.status == 401 and OF_TOKEN.search(message):
+        return Verdict(refused, TOKEN_EXPIRED, message=CONNECT if of_owner else CHECK_APP, of_credential=not of_owner)
+    if answer.status == 401 and OF_CALL.search(message):
+        reason = "missing_scope" if "scope" in message.lower() else "not_authorised"
+        return Verdict(refused, reason, message=f"{message}. {CONNECT}")
+    of_app = answer.status == 401 or call.path.startswith("/oauth2/")
+    advice = CHECK_APP if of_app else CHECK_CALL
+    return Verdict(refused, f"http_{answer.status}", message=f"{message}. {advice}", of_credential=of_app)
+
+
+def parse(call: Call, answer: Answer, observe: Observer) -> None:
+    if answer.status == 304:
+        return
+    if not 200 <= answer.status < 300:
+        _parse_missing(call, set(), observe)
+        return
+    found = values.rows(answer.document.get("data"))
+    if call.endpoint == FOLLOWERS:
+        _parse_followers(call, answer.document, found, observe)
+        return
+    for row in found:
+        if call.endpoint == USERS:
+            _parse_user(row, observe)
+        elif call.endpoint == CHANNELS:
+            _parse_channel(row, observe)
+        elif call.endpoint == STREAMS:
+            _parse_stream(row, observe)
+        elif call.endpoint == MEMBERS:
+            observe.reading.profiles[identifier(row.get("id"))] = _features(row)
+        else:
+            _parse_video(row, observe)
+    _parse_missing(call, {row.get("id") for row in found}, observe)
+    if call.param("user_id"):
+        times = [post.published_at for post in observe.reading.listed if post.published_at]
+        observe.reading.reached = min(times, default=None)
+
+
+def _parse_missing(call: Call, seen: set[Any], observe: Observer) -> None:
+    """What was asked for by id and left out: deleted, suspended or never there, which Twitch does not tell apart."""
+    for subject in call.listed("id"):
+        if subject not in seen and call.endpoint == USERS:
+            observe.account(subject, state="gone", state_reason="not_found")
+        elif subject not in seen and call.endpoint == VIDEOS:
+            observe.post(None, subject, state="gone", state_reason="not_found")
+
+
+def _parse_user(user: dict[str, Any], observe: Observer) -> None:
+    """`view_count` stands still since 2022: never read."""
+    account_id, login, kind = identifier(user.get("id")), text(user.get("login")), user.get("broadcaster_type")
+    observe.account(
+        account_id,
+        state="visible",
+        handle=login,
+        display_name=text(user.get("display_name")),
+        created_at=when(moment(user.get("created_at"))),
+        url=f"https://www.twitch.tv/{login}" if login else None,
+        bio=text(user.get("description")),
+        is_verified=kind == "partner" if isinstance(kind, str) else None,  # whom Twitch gives the badge
+        has_picture=_has_picture(user.get("profile_image_url")),
+        definition="twitch-1",
+        raw=values.raw({name: value for name, value in user.items() if name != "email"}),
+    )
+    names = frozenset({account_id, login.lower()} if login else {account_id})
+    observe.reading.found.append(Account(account_id, names, BASE, account_id))
+
+
+def _features(user: dict[str, Any]) -> dict[str, Any]:
+    """What a follower's profile adds to what the list says. Nobody tells how many follow whom."""
+    return {
+        "created_at": when(moment(user.get("created_at"))),
+        "is_verified": user.get("broadcaster_type") == "partner",
+        "has_picture": _has_picture(user.get("profile_image_url")),
+        "bio_length": values.length(user.get("description")),
+    }
+
+
+def _has_picture(url: Any) -> bool | None:
+    return bool(url) and NO_PICTURE not in url if isinstance(url, str) else None
+
+
+def _parse_channel(channel: dict[str, Any], observe: Observer) -> None:
+    """`is_branded_content` is the channel's setting of the moment, of no single video: it stays in `raw`."""
+    observe.account(
+        identifier(channel.get("broadcaster_id")),
+        state="visible",
+        handle=text(channel.get("broadcaster_login")),
+        display_name=text(channel.get("broadcaster_name")),
+        language=text(channel.get("broadcaster_language")),
+        category=text(channel.get("game_name")),
+        definition="twitch-1",
+        raw=values.raw(channel),
+    )
+
+
+def _parse_followers(call: Call, page: dict[str, Any], found: list[dict[str, Any]], observe: Observer) -> None:
+    """The total, and with the owner's token the newest followers. One follower's absence (`user_id`) is no total."""
+    account_id = text(call.param("broadcaster_id"))
+    total = None if call.param("user_id") else count(page.get("total"))
+    if account_id and total is not None:
+        observe.account(account_id, state="visible", followers=total, followers_resolution=1, definition="twitch-1")
+    for follower in found:
+        login, name = text(follower.get("user_login")), text(follower.get("user_name"))
+        observe.member(
+            account_id,
+            identifier(follower.get("user_id")),
+            relation="follower",
+            followed_at=when(moment(follower.get("followed_at"))),
+            handle_length=values.length(login),
+            handle_digit_share=values.digit_share(login),
+            name_length=values.length(name),
+        )
+
+
+def _parse_stream(stream: dict[str, Any], observe: Observer) -> None:
+    title = text(stream.get("title"))
+    login = text(stream.get("user_login"))
+    observe.post(
+        identifier(stream.get("user_id")),
+        identifier(stream.get("id")),
+        state="visible",
+        published_at=when(moment(stream.get("started_at"))),
+        url=f"https://www.twitch.tv/{login}" if login else None,
+        format="live",
+        relation="original",
+        title=title,
+        language=text(stream.get("language")),
+        hashtags=values.tags_in(title) if title else None,
+        links=values.links_in(title) if title else None,
+        viewers=count(stream.get("viewer_count")),
+        definition="twitch-1",
+        raw=values.raw(stream),
+    )
+
+
+def _parse_video(video: dict[str, Any], observe: Observer) -> None:
+    """Archives (recordings of streams), highlights and uploads."""
+    post_id, title, description = identifier(video.get("id")), text(video.get("title")), text(video.get("description"))
+    written = "\n".join(part for part in (title, description) if part)
+    published = moment(video.get("published_at")) or moment(video.get("created_at"))
+    private = video.get("viewable") == "private"
+    observe.post(
+        identifier(video.get("user_id")),
+        post_id,
+        state="hidden" if private else "visible",
+        state_reason="private" if private else None,
+        published_at=when(published),
+        url=text(video.get("url")) or f"https://www.twitch.tv/videos/{post_id}",
+        format="video",
+        relation="original",
+        title=title,
+        text=description,
+        language=text(video.get("language")),
+        duration_seconds=_duration(video.get("duration")),
+        hashtags=values.tags_in(written) if title else None,
+        links=values.links_in(written) if title else None,
+        views=count(video.get("view_count")),
+        definition="twitch-1",
+        raw=values.raw(video),
+    )
+    observe.reading.listed.append(Listed(post_id, published))
+
+
+def _duration(written: Any) -> float | None:
+    """`3h8m33s` in seconds."""
+    return values.seconds(f"PT{written.upper()}") if isinstance(written, str) and written else None
+
+
+PLATFORM = Platform(
+    name="twitch",
+    collector="twitch/1",
+    authorisation="app",
+    endpoints=(USERS, VIDEOS, STREAMS, CHANNELS, FOLLOWERS, MEMBERS),
+    pace=Pace(calls=800, seconds=60, at_once=8),
+    app=AppToken(token_url=TOKEN, id_setting=CLIENT_ID, secret_setting=CLIENT_SECRET, id_header="Client-Id"),
+    oauth=OAuth(
+        token_url=TOKEN,
+        id_setting=CLIENT_ID,
+        secret_setting=CLIENT_SECRET,
+        id_header="Client-Id",
+        authorize_url=f"{AUTH}/authorize",
+        revoke_url=f"{AUTH}/revoke",
+        scopes=("moderator:read:followers",),
+        pkce=False,
+        loopback="localhost",  # the only address without https that is taken
+        whoami=f"{BASE}/helix/users",
+        whoami_cost=1,
+        account=("data", 0, "id"),
+        withdrawn=frozenset({"invalid refresh token"}),
+    ),
+    normalise=normalise,
+    resolve=resolve,
+    details=details,
+    listing=listing,
+    lookup=lookup,
+    audience=audience,
+    profiles=profiles,
+    passing=frozenset({"live"}),
+    classify=classify,
+    parse=parse,
+    next_page=next_page,
+    rate=rate,
+)
