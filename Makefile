@@ -1,7 +1,7 @@
 # One short command for each thing that people and CI do. Every one of them may be repeated and interrupted.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint up down status clean lock scorecard bench-land profile-land bench-peers bench-freshness chaos kill-land fuzz stores
+.PHONY: help setup demo test lint up down status clean lock scorecard bench-land profile-land bench-peers bench-freshness chaos model kill-land fuzz stores
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 bin := .venv/bin
@@ -67,6 +67,9 @@ stores: setup ## what the landing asks of a store, and the landing itself, on tw
 
 chaos: setup ## minutes=5 of every fault at once upon the landing: store, processes, broker; then the count; seed=N repeats
 	@$(bin)/python -m tests.chaos.chaos $(if $(minutes),--minutes $(minutes)) $(if $(seed),--seed $(seed)) $(arguments)
+
+model: setup ## examples=5000 of the landing in any order of events, and 19 broken designs that must fail; seed=N repeats (4 minutes)
+	@$(bin)/python -m tests.land.prove $(or $(examples),5000) $(seed)
 
 kill-land: setup ## kill -9 a landing worker twenty times, then verify (some minutes)
 	@$(bin)/python tests/chaos/kill_land.py

@@ -1,5 +1,6 @@
 """A gap and rows that land late: one of both wins, whatever comes first, and nothing is there twice."""
 
+from collections.abc import Iterator
 from datetime import date, timedelta
 
 import pytest
@@ -57,21 +58,32 @@ def test_rows_that_land_after_the_gap_was_recorded_are_refused_and_their_worker_
     assert (starts(store, fences=False), starts(store, fences=True), recorded(store)) == ([0], [2], {2: 5})
 
 
-def test_rows_that_landed_first_are_no_gap_and_the_record_of_it_is_withdrawn() -> None:
+def test_rows_that_land_while_the_gap_is_recorded_are_no_gap_and_the_record_is_withdrawn() -> None:
+    store = MemoryStore()
+    land_one(store)
+    late, delete = holding(store, 2, 4, DAY), store.delete
+    store.put(chain.opened_key(SLOT.topic, DAY + timedelta(days=1)), b"")
+
+    def listed(prefix: str, *, delimiter: str = "") -> Iterator[str]:
+        if recorded(store) and late.rows:  # between the record and the fences
+            assert late.land() is Ending.LANDED
+        return MemoryStore.list(store, prefix, delimiter=delimiter)
+
+    store.list = listed  # type: ignore[method-assign]
+    deleted: list[str] = []
+    store.delete = lambda key: (deleted.append(key), delete(key))[1]  # type: ignore[func-returns-value, method-assign]
+    assert Heads(store).find(TOPIC, {0: Log(5, 9)}) == {0: 6}
+    assert (starts(store, fences=False), starts(store, fences=True), recorded(store)) == ([0, 2], [], {})
+    assert deleted == [chain.object_key(SLOT, DAY + timedelta(days=1), 2), chain.gap_key(SLOT, 2)]
+
+
+def test_a_record_without_fences_does_not_stop_rows_that_are_still_held() -> None:
     store = MemoryStore()
     land_one(store)
     late = holding(store, 2, 4, DAY)
-    # Somebody recorded the gap, and came no further.
-    store.put(chain.gap_key(SLOT, 2), chain.gap_body(SLOT, 2, 5, "2026-01-01T00:00:00Z"))
-    store.put(*fence(2, 5, DAY + timedelta(days=1)))
+    store.put(chain.gap_key(SLOT, 2), chain.gap_body(SLOT, 2, 5, "2026-01-01T00:00:00Z"))  # and then it was killed
     assert late.land() is Ending.LANDED
     assert Heads(store).find(TOPIC, {0: Log(5, 9)}) == {0: 6}
-    assert (starts(store, fences=False), starts(store, fences=True), recorded(store)) == ([0, 2], [], {})
-
-
-def fence(start: int, end: int, day: date) -> tuple[str, bytes, dict[str, str]]:
-    key, found = chain.object_key(SLOT, day, start), chain.Landed(end, chain.FENCE, TOPIC.id)
-    return key, b"", chain.metadata(found, rows=0, poison=0, writer="", schema_version=1)
 
 
 def test_a_day_is_opened_once_and_a_gap_that_came_before_is_seen() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import duckdb
 import pytest
 from confluent_kafka import TopicPartition
 
@@ -12,7 +13,7 @@ from ingest.land import chain, upkeep, worker
 from ingest.land.broker import Log, Topic
 from ingest.land.store import S3Store
 from ingest.settings import Settings
-from ingest.warehouse.build import build
+from ingest.warehouse.build import account_for_expired, build, run_dbt
 from ingest.warehouse.check import check_landed
 from ingest.warehouse.expire import expire
 from tests.land.lake import admin, all_ok, rows, send
@@ -71,48 +72,65 @@ def test_what_is_deleted_is_recorded_first(store: MemoryStore) -> None:
     assert [chain.parse_key(name) for name in store.objects if chain.parse_key(name)] == [(0, 20)]
 
 
+def loaded(settings: Settings, number: int) -> None:
+    """A warehouse whose last build loaded the manifests of posts up to `number`."""
+    settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect(str(settings.warehouse)) as connection:
+        connection.execute("create schema if not exists staging")
+        connection.execute(
+            f"create or replace table staging.stg_manifests as select 'posts' as topic, {number} as manifest_number"
+        )
+
+
 @pytest.mark.stack
 def test_expire_deletes_what_is_loaded_and_gone_from_kafka_and_the_rest_of_assay_knows(
     settings: Settings, assay: Callable[..., Any]
 ) -> None:
     own = settings.model_copy(update={"land_object_rows": 3})
+    kept, store = own.model_copy(update={"lake_raw_days": 1}), S3Store(own)
     send(own, "posts", [wire(post())] * 9)
     worker.drain(own)
-    name = own.topic("posts")
-    (deleted,) = admin(own).delete_records([TopicPartition(name, 0, 7)]).values()
-    deleted.result()
+    client = admin(own)
+    (deleted,) = client.delete_records([TopicPartition(own.topic("posts"), 0, 7)]).values()
+    deleted.result(30)
     later = datetime.now(UTC) + timedelta(days=2)
-    kept = own.model_copy(update={"lake_raw_days": 1})
 
     with pytest.raises(Misconfigured, match="no warehouse"):
         expire(kept, now=later)
-    build(own)
+    loaded(own, 1)
     assert expire(kept, now=later) == []  # no check covered anything
     check_landed(own, now=datetime.now(UTC))
+    loaded(own, 0)
     assert expire(kept, now=later) == []  # no build loaded it
-    build(own)
+    loaded(own, 1)
     assert expire(own, now=later) == []  # no retention is set
     assert expire(kept, now=datetime.now(UTC)) == []  # too young
-
     (would,) = expire(kept, now=later, dry_run=True)
     assert (would["from"], would["to"], would["objects"], len(rows(own))) == (0, 6, 2, 9)
     assert expire(kept, now=later) == [would]
     assert [row["_offset"] for row in rows(own)] == [6, 7, 8]
     assert expire(kept, now=later + timedelta(seconds=1)) == []
 
-    assert all_ok(own)
     send(own, "posts", [wire(post())] * 2)
     worker.drain(own)
+    assert all_ok(own)
     assert sorted(row["_offset"] for row in rows(own)) == [6, 7, 8, 9, 10]
     with pytest.raises(Misconfigured, match=r"has rows of 2 objects of posts that `assay expire` deleted.*would lose"):
         build(own, full_refresh=True)
     own.warehouse.unlink()
     said: list[str] = []
-    build(own, progress=said.append)
-    assert any(line.startswith("without the rows of 2 objects of posts") for line in said)
-    S3Store(own).delete(next(key for key in S3Store(own).list("raw/posts/date=") if chain.parse_key(key) == (0, 6)))
+    account_for_expired(own, store, said.append)
+    assert [line.partition(",")[0] for line in said] == [
+        "without the rows of 2 objects of posts that `assay expire` deleted"
+    ]
+    assert run_dbt(own, ["run", "--select", "stg_manifests"]).success
+    with duckdb.connect(str(own.warehouse)) as connection:
+        (objects,) = connection.execute("select objects from staging.stg_manifests").fetchall()[0]
+    assert [chain.parse_key(name) for name in objects] == [(0, 6)]
+
     own.warehouse.unlink()
+    store.delete(objects[0])
     with pytest.raises(DependencyFailed, match="1 objects of posts were checked and are gone"):
         build(own)
-    done = assay(own, "expire", "--dry-run", ASSAY_LAKE_RAW_DAYS="1")
-    assert done.returncode == 2
+    assert assay(own, "expire", "--dry-run", ASSAY_LAKE_RAW_DAYS="1").returncode == 2
+    assert assay(own, "expire", "--json").stdout == "[]\n"
