@@ -1,6 +1,6 @@
 """`make chaos`: the landing under every fault at once, with real processes, and then the count.
 
-Two services and a drain land the same topics through a proxy that fails many of their calls, while they are killed,
+Four services and a drain land the same topics through a proxy that fails many of their calls, while they are killed,
 frozen and restarted, their group's offsets are put back, and the broker is killed. Events keep coming. In the end the
 faults stop, one drain lands the rest, and two oracles that know nothing of each other look: `assay verify`, and a count
 of the Parquet files against the broker's acknowledgements. The plan follows from the seed; the timing is the machine's.
@@ -57,7 +57,7 @@ FAULTS = {
     "offsets put back to the earliest": 1,
     "broker killed": 0.6,
 }
-SERVICES = ("service 1", "service 2")
+SERVICES = ("service 1", "service 2", "service 3", "service 4")
 DRAIN = "drain"
 DRAIN_SECONDS = 300
 """For the last drain: all that the faults have left behind, in objects of the usual size."""
