@@ -51,15 +51,17 @@ CHECK_CALL = "Check the account on the watch list."
 
 
 def normalise(account: str) -> str | None:
-    """An id as it is, a login in lower case without @. Of digits alone: an id."""
+    """An id as it is, a login in lower case without @. Of digits alone: an id.
+
+    Other letters are no login: Twitch would refuse the whole batch for one.
+    """
     login = account.removeprefix("@").lower()
     return login if re.fullmatch(r"[a-z0-9_]{1,25}", login, re.ASCII) else None
 
 
 def resolve(accounts: Sequence[str]) -> list[Call]:
     ids, logins = ([one for one in accounts if one.isdigit() is wanted] for wanted in (True, False))
-    # A login of other letters makes the API refuse the whole batch.
-    return USERS.calls(BASE, "id", ids) + USERS.calls(BASE, "login", [one for one in logins if normalise(one)])
+    return USERS.calls(BASE, "id", ids) + USERS.calls(BASE, "login", logins)
 
 
 def details(accounts: Sequence[Account]) -> list[Call]:
