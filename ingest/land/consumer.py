@@ -20,7 +20,8 @@ from ingest.settings import Settings
 
 log = logging.getLogger("assay.land")
 
-BATCH = 10_000
+BATCH = 3_000
+"""Records of one poll at most: few enough to stay in the processor's cache until they are decoded."""
 OBJECT_BYTES = 64 << 20
 """The largest object: always a single PUT."""
 COLLECT_AFTER = 500_000
@@ -46,6 +47,8 @@ class Landing:
         self._offsets = GroupOffsets()
         self._closing = False
         self._polled = clock.now()
+        self._known_at: dict[str, float] = {}
+        """The poll after which a topic was last seen to be the one that it was."""
         self._ends: dict[chain.Slot, int] = {}
         self._since: dict[chain.Slot, int] = {}
         self.paused = False
@@ -130,10 +133,17 @@ class Landing:
         Raises DependencyFailed when Kafka or the store fails, Misconfigured when a topic is not what it was.
         """
         held = dict(self.partitions)
-        self._polled = self._clock.now()
+        before, self._polled = self._polled, self._clock.now()
         messages = self.consumer.consume(wanted, 0.0 if self.paused else seconds)
         if any(map(Message.error, messages)):
             messages = [message for message in messages if not self._is_event(message)]
+        if self._clock.now() - before > chain.BUFFER_SECONDS:
+            # The process slept: what Kafka's client had fetched before may long have landed and left log and lake.
+            log.warning("slept seconds=%.0f: all heads are looked for again", self._clock.now() - before)
+            for slot in list(self.partitions):
+                self._find_again(slot)
+                self.seek(self.partitions[slot])
+            return 0
         # A partition that was given away and taken on again during the call may have left older records behind.
         replaced = {slot for slot, partition in self.partitions.items() if held.get(slot) is not partition}
         again: set[chain.Slot] = set()
@@ -199,11 +209,22 @@ class Landing:
                 break
 
     def _land(self, partition: Partition, patience: float) -> Ending:
+        self._require_same_topic(partition.slot)
         before = replace(partition.totals)
         ending = partition.land(patience)
         self._since.pop(partition.slot, None)
         self.totals.setdefault(partition.slot.topic, Totals()).add(partition.totals, before)
         return ending
+
+    def _require_same_topic(self, slot: chain.Slot) -> None:
+        """Raise Misconfigured when what was read may be of a topic that was made anew.
+
+        Ids never come back: one that is still the same after the last read is that of all records read.
+        """
+        if self._known_at.get(slot.topic) != self._polled:
+            current = self.broker.topics([slot.topic])[slot.topic]
+            chain.same_topic(slot, self.topics[slot.topic].id, current.id)
+            self._known_at[slot.topic] = self._polled
 
     @property
     def buffered(self) -> int:
@@ -241,10 +262,18 @@ class Landing:
         What is forgotten is read again by whoever comes next, and a late write of ours does no harm.
         """
         end = self._clock.now() + seconds
+        unsure: set[str] = set()
         for place in places:
-            partition = self.partitions.pop(chain.Slot(place.topic[self._prefix :], place.partition), None)
+            slot = chain.Slot(place.topic[self._prefix :], place.partition)
+            partition = self.partitions.pop(slot, None)
             left = end - self._clock.now()
-            if partition is None or not partition.rows or left <= 0 or self._closing:
+            if partition is None or not partition.rows or left <= 0 or self._closing or slot.topic in unsure:
+                continue
+            try:
+                self._require_same_topic(slot)
+            except DependencyFailed as error:
+                log.warning("discarded topic=%s error=%s", slot.topic, error)
+                unsure.add(slot.topic)
                 continue
             try:
                 ending = self._land(partition, left)
