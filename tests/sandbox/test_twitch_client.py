@@ -118,7 +118,7 @@ def test_twitchapi_reads_users_channels_and_videos(run: Run, everyone: list[dict
         assert {video.id: video.view_count for video in again} == {v.id: v.view_count for v in videos[:5]}
         with pytest.raises(TwitchResourceNotFound):
             await anext(twitch.get_videos(ids=["12", "13"]))
-        with pytest.raises(TwitchAPIException, match="malformed|Invalid"):
+        with pytest.raises(TwitchAPIException, match=r"malformed|Invalid"):
             await anext(twitch.get_videos(user_id="ann"))
 
     run(act)
