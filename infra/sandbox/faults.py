@@ -22,6 +22,8 @@ class Fault:
     kind: str
     times: int
     seconds: float = 5.0
+    after: int = 0
+    """Calls that are let through first."""
     first: Answer | None = field(default=None, repr=False)
     """Of a looped cursor: the answer that comes again and again."""
 
@@ -35,7 +37,7 @@ class Faults:
 
     def add(self, asked: dict[str, object]) -> Fault:
         """Put a fault in line; ValueError says what is wrong with it."""
-        unknown = set(asked) - {"platform", "endpoint", "kind", "times", "seconds"}
+        unknown = set(asked) - {"platform", "endpoint", "kind", "times", "seconds", "after"}
         if unknown:
             raise ValueError(f"unknown fields: {', '.join(sorted(unknown))}")
         if asked.get("platform") not in self._platforms:
@@ -48,6 +50,7 @@ class Faults:
             kind=str(asked["kind"]),
             times=int(str(asked.get("times", 1))),
             seconds=float(str(asked.get("seconds", 5.0))),
+            after=int(str(asked.get("after", 0))),
         )
         self._waiting.append(fault)
         return fault
@@ -67,6 +70,9 @@ class Faults:
                 continue
             names = (endpoint, (endpoint or "").rpartition(".")[2], None)
             if fault.endpoint not in names and not path.endswith(f"/{fault.endpoint}"):
+                continue
+            if fault.after:
+                fault.after -= 1
                 continue
             fault.times -= 1
             if fault.times <= 0:
