@@ -18,7 +18,8 @@ from duckdb_extensions import import_extension
 
 from ingest.collect.platforms import REGISTRY
 from ingest.errors import DependencyFailed, Misconfigured
-from ingest.events import Platform, moment
+from ingest.events import TOPICS, Platform, moment
+from ingest.land import chain, upkeep
 from ingest.land.store import S3Store, Store, credentials
 from ingest.settings import ROOT, Settings
 from ingest.warehouse import manifests
@@ -45,6 +46,8 @@ def build(
             progress("no range has been checked yet: empty tables. Next: `assay land`, `assay check`")
         if not full_refresh:
             refuse_another_lake(settings, store)
+        if full_refresh or not settings.warehouse.exists():
+            account_for_expired(settings, store, progress)
         arguments = ["build", "--exclude-resource-type", "unit_test"]
         outcome = run_dbt(settings, [*arguments, *(["--full-refresh"] if full_refresh else [])], progress=progress)
         _raise_failure(settings, outcome)
@@ -103,6 +106,35 @@ def refuse_another_lake(settings: Settings, store: Store) -> None:
                 f"checked at {checked_at} UTC, is not in bucket {settings.lake_bucket!r} at {settings.s3}. If this "
                 "lake is the right one, build the warehouse anew from it: `assay build --full-refresh`"
             )
+
+
+def account_for_expired(settings: Settings, store: Store, progress: Callable[[str], None] | None) -> None:
+    """Before everything is built anew: say what of the lake is no longer there.
+
+    Raises Misconfigured when that would take rows out of a warehouse that has them, DependencyFailed when objects are
+    gone that upkeep did not delete.
+    """
+    for topic in TOPICS:
+        checked = {key for manifest in manifests.read_all(store, topic) for key in manifest.objects}
+        gone = checked - set(store.list(chain.dates_prefix(topic))) if checked else set()
+        unexplained = sorted(gone - upkeep.expired(store, topic)) if gone else []
+        if unexplained:
+            raise DependencyFailed(
+                f"{len(unexplained)} objects of {topic} were checked and are gone from the lake, though `assay expire` "
+                f"did not delete them; the first is {unexplained[0]}. Restore them from the store's versions or a copy"
+            )
+        if not gone:
+            continue
+        newest = max(map(chain.day_in, gone))
+        what = f"{len(gone)} objects of {topic} that `assay expire` deleted, the newest of {newest}"
+        if settings.warehouse.exists():
+            raise Misconfigured(
+                f"the warehouse {settings.warehouse} has rows of {what}; a full refresh would lose them. Build without "
+                "--full-refresh; or restore the objects; or, to go on without those rows, move the warehouse's file "
+                "away and `assay build`"
+            )
+        if progress:
+            progress(f"without the rows of {what}")
 
 
 def install_extensions(settings: Settings) -> Path:
