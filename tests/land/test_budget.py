@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ingest.land import chain
-from ingest.land.broker import Broker
+from ingest.land.broker import Broker, Topic
 from ingest.land.consumer import SLICE_SECONDS, Landing
 from ingest.land.heads import Heads
 from ingest.land.partition import Ending, Totals
@@ -83,6 +83,8 @@ def landing_of(clock: TestClock, sizes: list[int], seconds: float) -> tuple[Any,
     settings = load(_env_file=None, land_memory_mb=100)
     landing: Any = Landing(settings, Heads(MemoryStore()), Broker(settings), clock, "me")
     landing._consumer = consumer = Paused()
+    landing.topics = {"posts": Topic("posts", "id-1", len(sizes))}
+    landing.broker = SimpleNamespace(topics=lambda _: landing.topics)
     landing.place = lambda slot: SimpleNamespace(topic=slot.topic, partition=slot.partition, offset=0)
     order: list[int] = []
     for number, size in enumerate(sizes):
