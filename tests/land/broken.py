@@ -12,7 +12,8 @@ from ingest.land.heads import Heads
 from ingest.land.partition import Ending, Partition
 from ingest.land.store import Put
 from tests.land.memory import DAY_MS
-from tests.land.model import SLOT, Design, Store, Worker, World
+from tests.land.model import SLOT, Store, World
+from tests.land.workers import Design, Worker
 
 RACE = ("produce", "produce", "read", "read", "land", "land", "midnight")
 AGE = ("produce", "produce", "read", "read", "start", "land", "land", "grow old")

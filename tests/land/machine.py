@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from ingest.land import chain
-from tests.land.model import HOUR, Design, Worker, World, is_fence, light_objects, set_clock
+from tests.land.model import HOUR, World, is_fence, light_objects, set_clock
+from tests.land.workers import Design, Worker
 
 DAY = 86_400
 AMOUNTS = (1, 2, 4, 9)

@@ -16,7 +16,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.land import broken
 from tests.land.machine import Landing, machine
-from tests.land.model import Design
+from tests.land.workers import Design
 
 STEPS = 50
 CONTROL_EXAMPLES = 10_000

@@ -9,7 +9,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.land import broken
 from tests.land.machine import machine
-from tests.land.model import Design
+from tests.land.workers import Design
 
 PROOF = settings(
     max_examples=100, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
