@@ -37,11 +37,12 @@ def engagement_rate(account: Account, t: float, days: int, fakes: float) -> floa
     """Mean of (likes + comments + shares + saves, those shown) / followers at publishing, over the window's posts."""
     if suspended_since(account, t) is not None:
         return None
+    hidden = {"likes"} if "hidden_likes" in account.flags else set()
+    shown = account.traits.counters & {"likes", "comments", "shares", "saves"} - hidden
     rates = []
     for post in posts.newest(account, t + 1, t, fakes, t - days * DAY):
         counters = post.counters(t)
-        likes = 0 if "hidden_likes" in account.flags else counters.likes
         base = growth.followers(account, post.published_at, fakes)
         if base:
-            rates.append((likes + counters.comments + counters.shares + counters.saves) / base)
-    return sum(rates) / len(rates) if rates else None
+            rates.append(sum(getattr(counters, name) for name in shown) / base)
+    return sum(rates) / len(rates) if rates and shown else None

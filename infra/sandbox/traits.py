@@ -147,8 +147,8 @@ TRAITS: dict[str, Traits] = {
     ),
     "instagram": Traits(
         surface="instagram:Instagram",
-        hosts=("graph.facebook.com", "graph.instagram.com", "api.instagram.com", "www.facebook.com"),
-        paths=r"/v\d+\.\d+/|/access_token$|/oauth/access_token$|/refresh_access_token$",
+        hosts=("graph.facebook.com", "graph.instagram.com", "api.instagram.com", "www.instagram.com"),
+        paths=r"/v\d+\.\d+/|/access_token$|/oauth/access_token$|/oauth/authorize$|/refresh_access_token$",
         # 17 digits, all beyond 2^53.
         accounts=digits("instagram", 42, 17_841 * 10**12, index_bits=22),
         posts=digits("instagram media", 42, 17_9 * 10**14, index_bits=22),
@@ -160,7 +160,7 @@ TRAITS: dict[str, Traits] = {
         pull=(0.15, 0.5),
         speed=1.5,
         table=formats.pictures,
-        counters=frozenset({"views", "likes", "comments", "shares", "saves"}),
+        counters=frozenset({"views", "likes", "comments"}),
         audience="commenter",
         comments_off=0.02,
         oddities=_odd(hidden_likes="2", personal="3", renamed="4", age_gated="5", empty="6", deleted="7"),

@@ -94,7 +94,7 @@ class Client:
         """
         self._credentials = Credentials(settings, platform, clock, self.ask)
         self._wire = connect(settings, clock)
-        self._platform, self._clock, self._run_id = platform, clock, run_id
+        self._settings, self._platform, self._clock, self._run_id = settings, platform, clock, run_id
         self._ledger, self._key, self._bury = ledger, key, bury
         self._hosts: dict[str, Host] = {}
         self.outcomes: Counter[str] = Counter()
@@ -128,6 +128,7 @@ class Client:
         when it repeats, end all calls to the host. What ends with one creator's grant ends no other's call: that is an
         exchange with a refusal, without an answer where there was no grant to ask by.
         """
+        call = self._platform.address(self._settings, call)
         pace = self._platform.pace
         if call.host not in self._hosts:
             self._hosts[call.host] = Host(asyncio.Semaphore(pace.at_once), AsyncLimiter(pace.calls, pace.seconds))

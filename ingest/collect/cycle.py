@@ -7,6 +7,7 @@ from datetime import datetime
 from ingest.collect import ladder
 from ingest.collect.known import KnownPosts
 from ingest.collect.ladder import Known
+from ingest.collect.observe import Observation
 from ingest.collect.outcome import Outcome
 from ingest.collect.platform import Account, Call, Reading
 from ingest.collect.session import CHUNK, Session, each
@@ -92,8 +93,10 @@ class Cycle:
         """Publish what is due and what is new on the listing's pages; due posts not shown whole, and those shown."""
         session = self._session
         back_to = ladder.list_back_to(known.values(), self._now)
-        call: Call | None = session.platform.listing(account, bool(known))
+        first: Call = session.platform.listing(account, bool(known))
+        call: Call | None = first
         done: set[str] = set()
+        passed = False
         for _ in range(PAGES):
             if call is None:
                 break
@@ -112,10 +115,30 @@ class Cycle:
             self._publish(shown)
             done.update(event.post_id for event in shown)
             wanted -= done
-            if reading.reached and reading.reached < back_to:
+            older = session.platform.relists and self._any_older(wanted, known, reading.reached)
+            if reading.reached and reading.reached < back_to and not older:
+                passed = True
                 break
             call = session.platform.next_page(call, exchange.answer)
+            passed = call is None
+        if session.platform.relists:
+            if passed:
+                self._publish(self._missing(first, wanted))
+            return set(), done
         return wanted, done
+
+    @staticmethod
+    def _any_older(wanted: set[str], known: dict[str, Known], reached: datetime | None) -> bool:
+        """Whether some wanted post can only be on later pages than the one that goes back to a moment."""
+        return reached is None or any(known[post].published_at <= reached for post in wanted if post in known)
+
+    def _missing(self, call: Call, posts: set[str]) -> list[PostObserved]:
+        """Tombstones of posts that a listing went past without showing them, where there is no other way to look."""
+        session = self._session
+        observation = Observation(session.platform, call, session.clock.now(), session.run_id, None)
+        for post_id in sorted(posts):
+            observation.post(call.account_id, post_id, state="gone", state_reason="not_listed")
+        return observation.reading.posts
 
     def _is_new(self, known: Known | None, published_at: datetime | None) -> bool:
         """Whether a listed post is to be read because nobody has: never seen, or back after it was gone."""

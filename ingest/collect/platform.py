@@ -256,12 +256,16 @@ class Platform:
 
     authorise: Callable[[Settings], dict[str, str]] = lambda _: {}
     """Headers that carry a static credential of the app. Raises Refused when it is missing."""
+    address: Callable[[Settings, Call], Call] = lambda _, call: call
+    """The call at the address that settings give it, where they say in whose name it is asked."""
     app: AppToken | None = None
     """How a token of the app is minted, for calls without a grant; None where it has a static one, or none."""
     oauth: OAuth | None = None
     """How a creator grants access, for calls with a grant; None where nobody needs to."""
     details: Callable[[Sequence[Account]], list[Call]] = lambda _: []
     """Further calls about accounts that were found: what their profiles leave out, and what is on the air."""
+    relists: bool = False
+    """Whether posts are read on their account's listing alone: it goes back to the oldest that is due."""
     passing: frozenset[str] = frozenset()
     """Formats of posts that are there only while they last, and never looked up by id."""
     consented: Callable[[Account, Sequence[str], datetime], list[Call]] = lambda _, __, ___: []
