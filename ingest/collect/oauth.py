@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 from urllib.parse import quote, urlencode
 
+from ingest import __version__
 from ingest.collect.outcome import CONSENT_WITHDRAWN, OK, Answer, Outcome, Verdict, by_status, retry_after
 from ingest.collect.values import Unreadable, count, lenient, text
 from ingest.settings import Settings
@@ -33,6 +34,8 @@ class AppClient:
     """The word before the token; empty where there is none."""
     id_header: str | None = None
     """The header that carries the app's id with every call, where one does."""
+    agent: str = ""
+    """How the User-Agent begins with every call, where the platform wants one of its own form."""
 
     def identity(self, settings: Settings) -> tuple[str, str]:
         """The app's id and secret; either is empty when it is not set."""
@@ -41,7 +44,13 @@ class AppClient:
     def headers(self, settings: Settings, token: str) -> dict[str, str]:
         """What a call carries under a token."""
         carried = {self.header: f"{self.scheme} {token}".strip()}
-        return carried | ({self.id_header: self.identity(settings)[0]} if self.id_header else {})
+        carried |= {self.id_header: self.identity(settings)[0]} if self.id_header else {}
+        return carried | self.named(settings)
+
+    def named(self, settings: Settings) -> dict[str, str]:
+        """Who we are, as the platform wants it: `python:assay:0.1 (by /u/name)`; nothing where it does not care."""
+        by = f" (by {settings.contact})" if settings.contact else ""
+        return {"User-Agent": f"{self.agent}:{__version__}{by}"} if self.agent else {}
 
     @property
     def variables(self) -> str:
@@ -133,7 +142,7 @@ def request(
 ) -> TokenRequest:
     """A request with the app's id and secret as the platform wants them."""
     app_id, secret = client.identity(settings)
-    headers = {}
+    headers = client.named(settings)
     if client.sent == "basic":
         pair = base64.b64encode(f"{quote(app_id, safe='')}:{quote(secret, safe='')}".encode()).decode()
         headers["Authorization"] = f"Basic {pair}"

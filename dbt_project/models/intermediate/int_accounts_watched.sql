@@ -61,7 +61,7 @@ matched as (
     inner join names
         on
             watchlist.platform = names.platform
-            and lower(ltrim(watchlist.account, '@')) = names.account_name
+            and regexp_replace(lower(watchlist.account), '^@+|^/?u(ser)?/', '') = names.account_name
     qualify row_number() over (
         partition by watchlist.platform, watchlist.account
         order by names.is_id desc, names.last_observed_at desc nulls last, names.account_id asc

@@ -1,13 +1,14 @@
 """The platforms that assay collects from: the one list of them."""
 
 from ingest.collect.platform import Platform
-from ingest.collect.platforms import bluesky, instagram, mastodon, twitch, youtube
+from ingest.collect.platforms import bluesky, instagram, mastodon, reddit, twitch, youtube
 from ingest.errors import Misconfigured
 
 REGISTRY: dict[str, Platform] = {
     "bluesky": bluesky.PLATFORM,
     "instagram": instagram.PLATFORM,
     "mastodon": mastodon.PLATFORM,
+    "reddit": reddit.PLATFORM,
     "twitch": twitch.PLATFORM,
     "youtube": youtube.PLATFORM,
 }
