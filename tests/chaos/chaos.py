@@ -34,7 +34,7 @@ from tests.chaos.proxy import Proxy, before
 from tests.chaos.report import Seen, report
 from tests.chaos.traffic import TOPICS, Traffic
 
-SHARES = {"share_of_objects": 0.6, "share_of_others": 0.15}
+SHARES = {"share_of_objects": 0.6, "share_of_others": 0.25}
 """How many of the PUTs of rows fail, and of all other calls: of those a start makes two dozen."""
 SMALL = {
     "land_object_rows": 100,
