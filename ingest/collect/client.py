@@ -20,6 +20,7 @@ from ingest.collect.credentials import Credentials
 from ingest.collect.interpret import dead_letter, interpret, scrub
 from ingest.collect.members import MemberKey
 from ingest.collect.outcome import (
+    UNKNOWN_PARAMETER,
     Answer,
     Exhausted,
     Outcome,
@@ -97,6 +98,7 @@ class Client:
         self._settings, self._platform, self._clock, self._run_id = settings, platform, clock, run_id
         self._ledger, self._key, self._bury = ledger, key, bury
         self._hosts: dict[str, Host] = {}
+        self._dialect = 0
         self.outcomes: Counter[str] = Counter()
         """Answers by outcome, those that were asked for again included."""
 
@@ -135,6 +137,8 @@ class Client:
         host = self._hosts[call.host]
         renewed = False
         for number in range(1, TRIES + 1):
+            spoken = self._dialect
+            call = self._platform.dialects[spoken](call)
             carried = await self._carried(host, call)
             if isinstance(carried, Verdict):
                 return Exchange(call, Answer(0, {}, b"", call.url), carried, Reading())
@@ -144,8 +148,8 @@ class Client:
             verdict = exchange.verdict
             if verdict.outcome in {Outcome.OK, Outcome.GONE, Outcome.MALFORMED, Outcome.REFUSED}:
                 host.answered, host.given_up = True, []
-                if not renewed and self._credentials.refused(call, verdict, carried):
-                    renewed = True
+                if self._reword(verdict, spoken) or (not renewed and self._credentials.refused(call, verdict, carried)):
+                    renewed = renewed or verdict.reason != UNKNOWN_PARAMETER
                     continue
                 if verdict.outcome is Outcome.REFUSED and verdict.of_credential and not call.grant:
                     self._close(host, Refused(self._words("refused", call, verdict)))
@@ -165,6 +169,13 @@ class Client:
         if len(host.given_up) >= FAULTS_OF_HOST:
             host.failure = failure
         raise failure
+
+    def _reword(self, verdict: Verdict, spoken: int) -> bool:
+        """Whether a call that was refused as it was written can be written otherwise, as all are from now on."""
+        if verdict.reason != UNKNOWN_PARAMETER or spoken + 1 >= len(self._platform.dialects):
+            return False
+        self._dialect = max(self._dialect, spoken + 1)  # another call may have found out meanwhile
+        return True
 
     def _close(self, host: Host, failure: PlatformFailed) -> None:
         host.failure = failure
@@ -194,14 +205,16 @@ class Client:
 
     async def _try(self, host: Host, call: Call, carried: Mapping[str, str]) -> Exchange:
         """One request and what came of it."""
-        cost = call.endpoint.cost if call.endpoint else 0
+        cost, asked_at = self._platform.price(call, None), self._clock.now()
         if self._ledger and cost:
             try:
-                self._ledger.spend(cost, self._clock.now())
+                self._ledger.spend(cost, asked_at)
             except Exhausted as failure:
                 self._close(host, failure)
         answer = await self._wire.send(call, carried)
         at = self._clock.now()
+        if self._ledger and (saved := cost - self._platform.price(call, answer)):
+            self._ledger.refund(saved, asked_at)
         if verdict := self._credentials.classify(call, answer, at):
             self.outcomes[verdict.outcome] += 1
             return Exchange(call, answer, verdict, Reading())

@@ -96,31 +96,40 @@ class Cycle:
         first: Call = session.platform.listing(account, bool(known))
         call: Call | None = first
         done: set[str] = set()
+        asked: set[tuple[str, bytes]] = set()
         passed = False
-        for _ in range(PAGES):
-            if call is None:
-                break
-            exchange = await session.client.ask(call)
-            if exchange.verdict.outcome is not Outcome.OK:
-                break  # no public posts, or nothing readable; what is due is looked up
-            reading = exchange.reading
-            new = {
-                post.post_id
-                for post in reading.listed
-                if post.post_id not in done and self._is_new(known.get(post.post_id), post.published_at)
-            }
-            session.expected_posts += len(new - wanted)
-            wanted |= new
-            shown = [event for event in reading.posts if event.post_id in wanted]
-            self._publish(shown)
-            done.update(event.post_id for event in shown)
-            wanted -= done
-            older = session.platform.relists and self._any_older(wanted, known, reading.reached)
-            if reading.reached and reading.reached < back_to and not older:
-                passed = True
-                break
-            call = session.platform.next_page(call, exchange.answer)
-            passed = call is None
+        try:
+            for _ in range(PAGES):
+                if call is None:
+                    break
+                asked.add((call.url, call.body))
+                exchange = await session.client.ask(call)
+                if exchange.verdict.outcome is not Outcome.OK:
+                    break  # no public posts, or nothing readable; what is due is looked up
+                reading = exchange.reading
+                new = {
+                    post.post_id
+                    for post in reading.listed
+                    if post.post_id not in done and self._is_new(known.get(post.post_id), post.published_at)
+                }
+                session.expected_posts += len(new - wanted)
+                wanted |= new
+                shown = [event for event in reading.posts if event.post_id in wanted]
+                self._publish(shown)
+                done.update(event.post_id for event in shown)
+                wanted -= done
+                older = session.platform.relists and self._any_older(wanted, known, reading.reached)
+                if reading.reached and reading.reached < back_to and not older:
+                    passed = True
+                    break
+                call = session.platform.next_page(call, exchange.answer)
+                passed = call is None
+                if call and (call.url, call.body) in asked:
+                    break  # a cursor that runs in circles
+        finally:
+            if not passed and not known:
+                # Known posts would end the next run's listing before it came to what this one did not reach.
+                self.seen = [post for post in self.seen if post.account_id != account.account_id]
         if session.platform.relists:
             if passed:
                 self._publish(self._missing(first, wanted))

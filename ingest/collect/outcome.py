@@ -46,6 +46,8 @@ TOKEN_EXPIRED = "token_expired"  # noqa: S105  # a word of ours
 """The reason of a refusal that a fresh token may end: the client renews it once and asks again."""
 CONSENT_WITHDRAWN = "consent_withdrawn"
 """The reason of a refusal that says that the creator's grant is no more: nothing is asked under it again."""
+UNKNOWN_PARAMETER = "unknown_parameter"
+"""The reason of a refusal of how a call was written, where the platform has another way to write it."""
 NO_GRANT = "no_grant"
 """The reason of a refusal of ours: the call needs a grant that nobody has given, or that is no more."""
 

@@ -10,9 +10,11 @@ from datetime import datetime
 from functools import cached_property
 from typing import Literal, Protocol
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from zoneinfo import ZoneInfo
 
 from ingest.collect.oauth import AppToken, OAuth
 from ingest.collect.outcome import Answer, Verdict
+from ingest.collect.quota import PACIFIC
 from ingest.events import AccountObserved, FollowerObserved, PostObserved
 from ingest.settings import Settings
 
@@ -272,6 +274,16 @@ class Platform:
     """Further calls for an account with a grant, and for those of its posts that a run at a moment reads: insights."""
     daily_units: Callable[[Settings], int | None] = lambda _: None
     """The budget of a day, in units; None where there is none."""
+    budget_zone: ZoneInfo = PACIFIC
+    """Where that day begins and ends."""
+    price: Callable[[Call, Answer | None], int] = lambda call, _: call.endpoint.cost if call.endpoint else 0
+    """Units that a call costs by its answer; while there is none yet, the most that it can cost."""
+    sample_size: Callable[[Settings], int] = lambda settings: settings.audience_sample_size
+    """How many members an account's sample has at most; 0 where there shall be none."""
+    at_most: Callable[[Call, int], Call] = lambda call, _: call
+    """A list's page with so many members at most, where each one that is returned costs something."""
+    dialects: tuple[Callable[[Call], Call], ...] = (lambda call: call,)
+    """Ways to write any call; the next one is used for good once a call is refused with `unknown_parameter`."""
     audience_posts: int = 0
     """How many recent posts an audience is sampled from; 0 where accounts list their followers."""
     profiles: Callable[[Sequence[str]], list[Call]] = lambda _: []

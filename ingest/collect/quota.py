@@ -1,4 +1,4 @@
-"""A budget of units that begins anew at midnight Pacific, shared by all workers of one credential.
+"""A budget of units that begins anew at midnight in the platform's zone, shared by all workers of one credential.
 
 One object in the lake for each window holds how many units are reserved. Workers reserve a lease before they spend and
 return what they did not use, both by compare-and-swap: a worker that dies keeps its lease reserved, so a crash
@@ -24,15 +24,15 @@ SWAPS = 40
 """Attempts at one compare-and-swap; each lost attempt means that another worker's succeeded."""
 
 
-def window(moment: datetime) -> date:
-    """The Pacific day that the moment falls in."""
-    return moment.astimezone(PACIFIC).date()
+def window(moment: datetime, zone: ZoneInfo = PACIFIC) -> date:
+    """The day that the moment falls in."""
+    return moment.astimezone(zone).date()
 
 
-def next_reset(moment: datetime) -> datetime:
-    """The next midnight Pacific after the moment, in UTC; a Pacific day has 23, 24 or 25 hours."""
-    tomorrow = window(moment) + timedelta(days=1)
-    return datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=PACIFIC).astimezone(UTC)
+def next_reset(moment: datetime, zone: ZoneInfo = PACIFIC) -> datetime:
+    """The next midnight after the moment, in UTC; a Pacific day has 23, 24 or 25 hours."""
+    tomorrow = window(moment, zone) + timedelta(days=1)
+    return datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=zone).astimezone(UTC)
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,11 @@ class Account:
 class Ledger:
     """One worker's view of the shared budget. Not for use from several threads; several workers each have their own."""
 
-    def __init__(self, store: Store, platform: str, credential: str, limit: int) -> None:
-        self._store = store
-        self._limit = limit
+    def __init__(
+        self, store: Store, platform: str, credential: str, limit: int, zone: ZoneInfo = PACIFIC
+    ) -> None:  # fmt: skip
+        """`limit` is the units of a day in `zone`."""
+        self._store, self._platform, self._limit, self._zone = store, platform, limit, zone
         self._prefix = f"state/quota/{platform}/{hashlib.sha256(credential.encode()).hexdigest()[:16]}"
         self._window: date | None = None
         self._leased = 0
@@ -77,9 +79,9 @@ class Ledger:
 
     def reserve(self, units: int, at: datetime) -> None:
         """Have at least `units` leased in the window of `at`, as far as the budget goes."""
-        if self._window != window(at):
+        if self._window != window(at, self._zone):
             self.settle()
-            self._window = window(at)
+            self._window = window(at, self._zone)
         if self._leased < units:
             wanted = units - self._leased
             granted = 0
@@ -97,12 +99,21 @@ class Ledger:
 
         Raises Exhausted with the reset when the window's budget does not hold them.
         """
-        if self._window != window(at) or self._leased < units:
+        if self._window != window(at, self._zone) or self._leased < units:
             self.reserve(max(units, lease), at)
         if self._leased < units:
             raise self.exhausted(at)
         self._leased -= units
         self.spent += units
+
+    def refund(self, units: int, at: datetime) -> None:
+        """Take back units that a call, spent for at a moment, did not cost after all.
+
+        After the end of that day, or once its budget is known to be spent, they stay reserved: that over-counts.
+        """
+        self.spent -= units
+        if self._window == window(at, self._zone):
+            self._leased += units
 
     def settle(self) -> None:
         """Return what was leased and not spent."""
@@ -115,13 +126,15 @@ class Ledger:
         if self._window is not None:
             self._leased = 0
             self._swap(Account.spent_up)
+            self._window = None
 
     def exhausted(self, at: datetime) -> Exhausted:
         """The failure that says so."""
-        reset = next_reset(at)
+        reset = next_reset(at, self._zone)
         return Exhausted(
-            f"the {self._limit} units of {window(at)} (Pacific) are spent or reserved, until {instant(reset)}. "
-            "Wait until then, raise the platform's quota and ASSAY_YOUTUBE_DAILY_UNITS, or watch fewer accounts",
+            f"the {self._limit} units of {window(at, self._zone)} ({self._zone}) are spent or reserved, until "
+            f"{instant(reset)}. Wait until then, raise the platform's quota and "
+            f"ASSAY_{self._platform.upper()}_DAILY_UNITS, or watch fewer accounts",
             reset,
         )
 

@@ -18,6 +18,7 @@ from ingest.settings import Settings
 from ingest.watchlist import Watched
 
 Progress = Callable[[str], None] | None
+NO_ACCOUNTS = "the watch list has no account of this platform"
 
 
 def collect(
@@ -64,17 +65,18 @@ def sample(
 ) -> BatchPublished:
     """Draw a sample of each watched account's audience and publish it as features without identity.
 
-    `settings.audience_sample_size` members an account at most. Raises as `collect` does, and Misconfigured without a
-    member key.
+    Of each account as many members as settings and the platform's price allow. Raises as `collect` does, and
+    Misconfigured without a member key.
     """
     chosen = registered(platform)
-    watched = _watched(settings, chosen, accounts)
-    if not watched:
-        return _nothing(chosen, now, run_id, progress)
+    watched, size = _watched(settings, chosen, accounts), chosen.sample_size(settings)
+    if not watched or size < 1:
+        why = "no samples are drawn by these settings" if watched else NO_ACCOUNTS
+        return _nothing(chosen, now, run_id, progress, why)
     key, store = members.required(settings), S3Store(settings)
 
     async def work(session: Session) -> None:
-        await Sampling(session, settings.audience_sample_size).run(watched)
+        await Sampling(session, size).run(watched)
 
     return run_session(settings, chosen, work, store=store, now=now, run_id=run_id, key=key, progress=progress)
 
@@ -100,10 +102,12 @@ def _watched(settings: Settings, platform: Platform, accounts: Sequence[str] | N
     return [by_name[name] for name in dict.fromkeys(wanted.values())]
 
 
-def _nothing(platform: Platform, now: datetime, run_id: str, progress: Progress) -> BatchPublished:
+def _nothing(
+    platform: Platform, now: datetime, run_id: str, progress: Progress, why: str = NO_ACCOUNTS
+) -> BatchPublished:  # fmt: skip
     """What a run without work returns; nothing is published."""
     if progress:
-        progress(f"{platform.name}: the watch list has no account of this platform; nothing to do")
+        progress(f"{platform.name}: {why}; nothing to do")
     return BatchPublished(
         event_id=event_id(BatchPublished, platform.name, (), "", run_id),
         contract=CONTRACT,

@@ -66,10 +66,13 @@ class Sampling:
         members: dict[str, Member] = {}
         for first in pages:
             call: Call | None = first
+            asked: set[tuple[str, bytes]] = set()
             for _ in range(max(PAGES, self._size)):
-                if call is None:
+                if call is None or (call.url, call.body) in asked:
                     break
-                exchange = await self._session.client.ask(call)
+                asked.add((call.url, call.body))
+                wanted = self._size - len(members)
+                exchange = await self._session.client.ask(self._session.platform.at_most(call, wanted))
                 if exchange.verdict.outcome is not Outcome.OK:
                     return list(members.values()), False
                 for member in exchange.reading.members:

@@ -162,7 +162,7 @@ def run_session(
         ledger = None
         if units is not None:
             credential = "\n".join(platform.authorise(settings).values())
-            ledger = Ledger(store, platform.name, credential, units)
+            ledger = Ledger(store, platform.name, credential, units, platform.budget_zone)
 
         def bury(letter: DeadLetter) -> None:
             publisher.publish([letter])

@@ -2,6 +2,7 @@
 
 import threading
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from ingest.collect.outcome import Exhausted
 from ingest.collect.quota import PACIFIC, Account, Ledger, next_reset, window
 from ingest.errors import Misconfigured
 from ingest.land.store import S3Store
+from tests.land.memory import MemoryStore
 
 AT = datetime(2026, 9, 2, 12, tzinfo=UTC)
 moments = st.datetimes(datetime(2007, 1, 1), datetime(2037, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
@@ -114,3 +116,26 @@ def test_a_ledger_that_is_none_is_reported_and_not_overwritten(settings):
     with pytest.raises(Misconfigured, match="no quota ledger"):
         ledger.settle()
     assert store.get(key).body == b"{}"
+
+
+def test_what_a_call_did_not_cost_comes_back_within_its_day_alone():
+    ledger = Ledger(MemoryStore(), "x", "key", 100, ZoneInfo("UTC"))
+    ledger.spend(90, AT)
+    ledger.refund(80, AT)
+    ledger.spend(80, AT)
+    assert ledger.spent == 90
+    later = AT + timedelta(days=1)
+    ledger.spend(100, later)
+    ledger.refund(50, AT)  # of the day before: nothing to spend it on
+    with pytest.raises(Exhausted, match=r"ASSAY_X_DAILY_UNITS") as told:
+        ledger.spend(10, later)
+    assert told.value.retry_at == datetime(2026, 9, 4, tzinfo=UTC)
+
+
+def test_once_the_platform_says_that_nothing_is_left_no_refund_is_spent():
+    ledger = Ledger(MemoryStore(), "x", "other key", 100, ZoneInfo("UTC"))
+    ledger.spend(90, AT)
+    ledger.mark_spent()
+    ledger.refund(80, AT)
+    with pytest.raises(Exhausted):
+        ledger.spend(1, AT)
