@@ -90,6 +90,8 @@ class Settings(BaseSettings):
     tiktok_client_secret: SecretStr = SecretStr("")
     tiktok_research_eligibility: str = Field(default="", description="reference of the approval; empty: off")
     x_bearer_token: SecretStr = SecretStr("")
+    x_daily_units: int = Field(default=10_000, description="of a UTC day, a unit being a tenth of a cent")
+    x_audience_units: int = Field(default=0, description="for a sample of one account's followers, 10 each; 0: none")
     x_client_id: str = ""
     x_client_secret: SecretStr = SecretStr("")
     reddit_client_id: str = ""

@@ -197,7 +197,7 @@ TRAITS: dict[str, Traits] = {
         pull=(0.05, 0.2),
         speed=3.0,
         table=formats.tweets,
-        counters=frozenset({"impressions", "likes", "comments", "shares", "saves", "quotes"}),
+        counters=frozenset({"views", "impressions", "likes", "comments", "shares", "saves", "quotes"}),
         audience="follower",
         oddities=_odd(protected="2", suspended="3", renamed="4", odd_name="5", empty="6", deleted="7"),
     ),
