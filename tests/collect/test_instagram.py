@@ -1,12 +1,17 @@
 """What is Instagram's alone: nobody and nothing is found by id, and owners' grants tell what discovery does not."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import SecretStr
 
+from infra.sandbox.instagram import OURS
 from ingest.collect.grants import Grants
+from ingest.collect.interpret import interpret
+from ingest.collect.members import MemberKey
 from ingest.collect.outcome import Answer, Refused
+from ingest.collect.platform import Account
 from ingest.collect.platforms import instagram
 from ingest.settings import load
 from tests.collect import conformance as must
@@ -53,6 +58,15 @@ def test_others_are_discovered_in_the_name_of_the_account_that_settings_name():
     assert instagram.authorise(settings) == {"Authorization": "Bearer t"}
 
 
+def test_an_account_of_one_s_own_that_is_not_there_ends_the_run_with_the_next_step(one):
+    one.settings = one.settings.model_copy(update={"instagram_user_id": "17841400000000009"})
+    failure = one.run("collect", "r1").failure
+    assert isinstance(failure, Refused)
+    assert "ASSAY_INSTAGRAM_USER_ID" in str(failure)
+    one.settings = one.settings.model_copy(update={"instagram_user_id": OURS})
+    assert one.run("collect", "r2").visible
+
+
 @pytest.mark.parametrize("missing", ["instagram_access_token", "instagram_user_id"])
 def test_without_a_token_or_its_account_the_next_step_is_named(missing):
     settings = load(_env_file=None, **{name: value for name, value in LIVE.items() if name != missing})
@@ -71,13 +85,18 @@ def test_at_a_hundred_percent_nothing_is_left_for_an_hour():
 # What is due is read on the listing
 
 
-def test_an_old_post_that_is_due_is_read_on_a_later_page_without_any_look_up(one):
-    one.run("collect", "r1")
-    one.forget()
-    later = one.run("collect", "r2", NOW + 8 * DAY)
+def test_an_old_post_that_is_due_is_read_on_a_later_page_and_none_is_looked_up_or_taken_for_deleted(
+    tmp_path, monkeypatch
+):
+    stage = set_up("instagram", must.plain("instagram", 9)[-1:], tmp_path, monkeypatch)
+    first = stage.run("collect", "r1")
+    assert len(first.visible) > 50, "more than a page"
+    stage.forget()
+    later = stage.run("collect", "r2", NOW + 8 * DAY)
     due = [event for event in later.events("posts") if event.authorisation == "app" and event.state == "visible"]
-    assert min(event.published_at for event in due) < (NOW - 60 * DAY).isoformat()
-    assert one.asked() == {"node", "insights"}
+    assert min(event.published_at for event in due) < (NOW - 78 * DAY).isoformat()
+    must.no_false_tombstones(later, "instagram", "later")
+    assert stage.asked() == {"node", "insights"}
 
 
 def test_a_listing_that_breaks_off_before_what_is_due_makes_no_tombstone(tmp_path, monkeypatch):
@@ -210,3 +229,13 @@ def test_commenters_are_sampled_from_recent_posts_each_once(one):
     assert {(event.relation, event.authorisation, event.sample) for event in members} == {
         ("commenter", "consent", "newest")
     }
+
+
+def test_the_owner_s_own_comments_make_no_member():
+    owner = Account("17841400000000022", frozenset({"bo"}), instagram.GRAPH, "bo")
+    [call] = instagram.audience(owner, ["17999999999990001"])
+    rows = [{"id": f"1791{n}", "text": "hi", "from": {"id": who}} for n, who in enumerate([owner.account_id, "77"])]
+    answer = Answer(200, {}, json.dumps({"data": rows}).encode())
+    key = MemberKey(b"a key of the tests")
+    verdict, reading = interpret(instagram.PLATFORM, call, answer, at=NOW, run_id="r", key=key, consent_id="c")
+    assert (verdict.outcome, [member.native_id for member in reading.members]) == ("ok", ["77"])
