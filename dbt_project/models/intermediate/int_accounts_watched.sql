@@ -17,13 +17,14 @@ versions as (
     select * from {{ ref('int_accounts_versioned') }}
 ),
 
--- What an account was ever called: its id (of posts alone, too) and each handle it had.
+-- What an account was ever called: its id (of posts alone, too) and each handle it had. An id of which nothing but its
+-- absence was ever seen counts least: some platforms tell of a suspended account no id, and its handle stands for one.
 names as (
     select
         platform,
         account_id,
         lower(account_id) as account_name,
-        1 as is_id,
+        2 as certainty,
         cast(null as timestamp) as last_observed_at
     from posts
     union all
@@ -31,7 +32,7 @@ names as (
         platform,
         account_id,
         lower(account_id) as account_name,
-        1 as is_id,
+        case when bool_or(state <> 'gone') then 2 else 0 end as certainty,
         max(last_observed_at) as last_observed_at
     from versions
     group by platform, account_id
@@ -40,10 +41,10 @@ names as (
         platform,
         account_id,
         lower(ltrim(handle, '@')) as account_name,
-        0 as is_id,
+        1 as certainty,
         max(last_observed_at) as last_observed_at
     from versions
-    where handle is not null
+    where handle is not null and lower(ltrim(handle, '@')) <> lower(account_id)
     group by platform, account_id, lower(ltrim(handle, '@'))
 ),
 
@@ -64,7 +65,7 @@ matched as (
             and regexp_replace(lower(watchlist.account), '^@+|^/?u(ser)?/', '') = names.account_name
     qualify row_number() over (
         partition by watchlist.platform, watchlist.account
-        order by names.is_id desc, names.last_observed_at desc nulls last, names.account_id asc
+        order by names.certainty desc, names.last_observed_at desc nulls last, names.account_id asc
     ) = 1
 ),
 

@@ -1,6 +1,5 @@
 """Rows of Reddit's listings as its collector reads them (`reddit.py`): submissions, and who comments."""
 
-import math
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -38,6 +37,8 @@ def parse_comments(call: Call, found: list[Any], observe: Observer) -> None:
     """Who began threads below a submission, newest first; the rest of the tree is not asked for."""
     post = next((row for part in found for row in things(part, "t3")), {})
     creator, name = call.account_id or author_of(post) or text(post.get("author")), post.get("author")
+    if creator in (None, DELETED):
+        return  # nobody's audience any more
     for comment in [row for part in found for row in things(part, "t1")]:
         author, comment_id = text(comment.get("author")), identifier(comment.get("id"))
         native = author_of(comment) or author
@@ -45,7 +46,7 @@ def parse_comments(call: Call, found: list[Any], observe: Observer) -> None:
             continue
         body = text(comment.get("body"))
         observe.member(
-            creator if creator != DELETED else None,
+            creator,
             native,
             relation="commenter",
             comment=(comment_id, None if body in (DELETED, REMOVED) else body),
@@ -122,7 +123,8 @@ def _mentions(written: str) -> list[str]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether it is a number that a double can hold."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and -values.LARGEST <= value <= values.LARGEST
 
 
 def moment_of(value: Any) -> datetime | None:
@@ -134,7 +136,7 @@ def _score(value: Any) -> int | None:
     """Up minus down. Raises Unreadable when something else stands in its place."""
     if value is None:
         return None
-    if not _is_number(value) or value != int(value) or abs(value) > values.LARGEST:
+    if not _is_number(value) or value != int(value):
         raise Unreadable("no_count")
     return int(value)
 
