@@ -99,9 +99,11 @@ def read_post(
     tags, mentions, urls = (
         [one for part in entities for one in items(part.get(name))] for name in ("hashtags", "mentions", "urls")
     )
-    links = [
+    addresses = [
         url for one in urls if "media_key" not in one and (url := first(one, "unwound_url", "expanded_url", "url"))
     ]
+    # The address of a post at the end of another is how a quote is written.
+    links = [url for url in addresses if isinstance(url, str) and not STATUS.fullmatch(url)]
     keys = lenient(row.get("attachments")).get("media_keys")
     shown = (
         [media.get(key, {"media_key": key}) for key in keys if isinstance(key, str)] if isinstance(keys, list) else []
@@ -128,13 +130,13 @@ def read_post(
         else "link"
         if links
         else "text",
-        relation=_relation(row, links),
+        relation=_relation(row, is_quote=len(links) < len(addresses)),
         text=written,
         language=text(row.get("lang")),
         duration_seconds=values.number(length / 1000) if isinstance(length, int) and 0 <= length < 2**53 else None,
         hashtags=values.tags(one.get("tag") for one in tags) or values.tags_in(written),
         mentions=list(dict.fromkeys(who for one in mentions if (who := first(one, "id", "username")) and text(who))),
-        links=list(dict.fromkeys(link for link in links if isinstance(link, str))),
+        links=list(dict.fromkeys(links)),
         is_paid_partnership=flag(row.get("paid_partnership")),
         impressions=None if uncounted else impressions,
         views=views,
@@ -162,10 +164,10 @@ def _is_video(media: dict[str, Any]) -> bool:
     return kind in ("video", "animated_gif") if kind else str(media.get("media_key")).split("_")[0] in ("7", "13", "16")
 
 
-def _relation(row: dict[str, Any], links: list[Any]) -> str:
+def _relation(row: dict[str, Any], *, is_quote: bool) -> str:
     """By what it refers to, where that is said; else by its conversation, and by the post that it links to."""
     kinds = [one.get("type") for one in references(row)]
     conversation = text(row.get("conversation_id"))
     if "replied_to" in kinds or row.get("in_reply_to_user_id") or conversation not in (None, row.get("id")):
         return "reply"
-    return "quote" if "quoted" in kinds or any(STATUS.fullmatch(str(link)) for link in links) else "original"
+    return "quote" if "quoted" in kinds or is_quote else "original"
