@@ -68,6 +68,24 @@ def test_where_only_the_old_vocabulary_is_known_one_refusal_is_enough_to_learn_i
     assert told(old) == told(new)
 
 
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("@Ann_SBX", "ann_sbx"),
+        ("1990000000000000001", "1990000000000000001"),
+        ("an.n", None),
+        ("ann ", None),
+        ("äöü", None),
+        ("a" * 16, None),
+        ("9" * 20, None),
+        ("", None),
+    ],
+)
+def test_only_what_can_be_a_username_or_an_id_is_asked_for(written, name):
+    assert x.normalise(written) == name
+    assert len(x.resolve([written])) == bool(name)
+
+
 def test_posts_are_told_apart_as_the_world_has_them(stage, row):
     world, surface = sandbox().world, sandbox().surfaces["x"]
     seen = stage.run("collect", "r1").events("posts")

@@ -1,5 +1,6 @@
 """X's own client in the new vocabulary, the best-known one in the old, against the sandbox; and what is X's alone."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -9,6 +10,10 @@ import pytest
 import tweepy
 import xdk
 from xdk.oauth2_auth import OAuth2PKCEAuth
+from xdk.posts.client import PostsClient
+from xdk.users.client import UsersClient
+
+from ingest.collect.platforms import x
 
 NOW = "2026-11-22T20:00:00Z"
 USER_FIELDS = ["created_at", "public_metrics", "protected"]
@@ -102,6 +107,28 @@ def test_xdk_reads_users_posts_and_followers(
     first = next(iter(official.users.get_followers(row["account_id"], max_results=1000))).model_dump()
     assert 980 < len(first["data"]) < 1000  # closed accounts are left out of a page
     assert len(first["meta"]["next_token"]) >= 16
+
+
+def literals(hint: Any) -> set[str]:
+    """The words that a parameter of X's own client may be: those of the API's description that it was made from."""
+    return set(re.findall(r"""["']([\w.]+)["']""", str(hint)))
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "method"),
+    [
+        (x.USERS, UsersClient.get_by_ids),
+        (x.USERS_BY, UsersClient.get_by_usernames),
+        (x.TIMELINE, UsersClient.get_posts),
+        (x.FOLLOWERS, UsersClient.get_followers),
+        (x.TWEETS, PostsClient.get_by_ids),
+        (x.OWN, PostsClient.get_by_ids),
+    ],
+)
+def test_all_that_the_collector_asks_for_is_in_the_description_of_the_api(endpoint: Any, method: Any) -> None:
+    assert endpoint.params
+    for name, value in endpoint.params.items():
+        assert set(value.split(",")) <= literals(method.__annotations__[name.replace(".", "_")])
 
 
 def test_xdk_walks_a_creator_through_a_grant_and_reads_what_only_owners_are_told(

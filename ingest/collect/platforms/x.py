@@ -92,10 +92,9 @@ def normalise(account: str) -> str | None:
 
 
 def resolve(accounts: Sequence[str]) -> list[Call]:
-    ids, names = ([one for one in accounts if one.isdigit() is wanted] for wanted in (True, False))
-    # A username of other letters makes the API refuse the whole batch.
-    named = [one for one in names if normalise(one)]
-    return USERS.calls(BASE, "ids", ids, separator=",") + USERS_BY.calls(BASE, "usernames", named, separator=",")
+    asked = [one for one in accounts if normalise(one)]  # another makes the API refuse the whole batch
+    ids, names = ([one for one in asked if one.isdigit() is wanted] for wanted in (True, False))
+    return USERS.calls(BASE, "ids", ids, separator=",") + USERS_BY.calls(BASE, "usernames", names, separator=",")
 
 
 def listing(account: Account, short: bool) -> Call:
