@@ -60,7 +60,7 @@ def parse_comments(call: Call, found: list[Any], observe: Observer) -> None:
 def parse_post(call: Call, post: dict[str, Any], observe: Observer) -> None:
     post_id, author = fullname(post), text(post.get("author"))
     listed_for = call.path_values.get("name", "")
-    if listed_for and author not in (None, DELETED) and author.lower() != listed_for.lower():
+    if listed_for and author and author != DELETED and author.lower() != listed_for.lower():
         return  # another's, such as an advertisement
     reason, written = text(post.get("removed_by_category")), text(post.get("selftext"))
     owner = author_of(post) or call.owners.get(post_id) or call.account_id or (author if author != DELETED else None)
@@ -114,7 +114,7 @@ def _format(post: dict[str, Any], link: str) -> str | None:
 
 def _duration(post: dict[str, Any]) -> float | None:
     found = lenient(lenient(post.get("media")).get("reddit_video")).get("duration")
-    return values.number(float(found)) if _is_number(found) and 0 <= found < 10**9 else None
+    return values.number(float(found)) if found is not None and _is_number(found) and 0 <= found < 10**9 else None
 
 
 def _mentions(written: str) -> list[str]:
