@@ -1,4 +1,4 @@
-"""The quota ledger: arithmetic of Pacific days, and several workers on one budget."""
+"""The quota ledger: arithmetic of Pacific and UTC days, and several workers on one budget."""
 
 import threading
 from datetime import UTC, date, datetime, timedelta
@@ -25,6 +25,25 @@ def test_the_reset_is_the_next_pacific_midnight(moment):
     assert reset.astimezone(PACIFIC).hour == 0
     assert window(reset) == window(moment) + timedelta(days=1)
     assert window(reset - timedelta(seconds=1)) == window(moment)
+
+
+@given(moments)
+def test_a_utc_budget_begins_anew_at_every_utc_midnight(moment):
+    utc = ZoneInfo("UTC")
+    reset = next_reset(moment, utc)
+    assert reset == datetime.combine(moment.date() + timedelta(days=1), datetime.min.time(), UTC)
+    assert window(moment, utc) == moment.date()
+    assert window(reset, utc) == moment.date() + timedelta(days=1)
+
+
+@given(moments, st.sampled_from([PACIFIC, ZoneInfo("UTC")]))
+def test_days_of_a_budget_follow_each_other_without_gap_or_overlap(moment, zone):
+    begins = next_reset(moment, zone)
+    ends = next_reset(begins, zone)
+    assert timedelta(hours=23) <= ends - begins <= timedelta(hours=25)
+    assert next_reset(ends - timedelta(microseconds=1), zone) == ends
+    assert window(begins, zone) == window(ends - timedelta(microseconds=1), zone)
+    assert window(ends, zone) == window(begins, zone) + timedelta(days=1)
 
 
 @pytest.mark.parametrize(("day", "hours"), [("2026-03-08", 23), ("2026-11-01", 25), ("2026-09-02", 24)])
