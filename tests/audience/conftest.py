@@ -85,7 +85,7 @@ def warehouse() -> duckdb.DuckDBPyConnection:
 def build(warehouse: duckdb.DuckDBPyConnection) -> Callable[[], duckdb.DuckDBPyConnection]:
     """Builds the audience's models anew from what the tables hold: the models' own text, references resolved."""
 
-    macros = (PROJECT / "macros" / "measures.sql").read_text()
+    macros = "".join((PROJECT / "macros" / f"{name}.sql").read_text() for name in ("measures", "names"))
 
     def run() -> duckdb.DuckDBPyConnection:
         for name in ("fct_audience_scores", "mart_fake_followers"):
@@ -98,6 +98,8 @@ def build(warehouse: duckdb.DuckDBPyConnection) -> Callable[[], duckdb.DuckDBPyC
                     config=lambda **_: "",
                     last_load=lambda _: 0,
                     is_incremental=lambda: False,
+                    var=lambda _: ["youtube"],
+                    execute=True,
                 )
             )
             warehouse.execute(f"create or replace table {name} as {text}")
