@@ -60,7 +60,9 @@ def unreachable(settings: Settings, said: object) -> DependencyFailed | Misconfi
     fault = _protocol_fault(settings) or _refusal(settings)
     if fault:
         return Misconfigured(f"Kafka at {settings.kafka} does not take us: {fault}")
-    return DependencyFailed(f"Kafka at {settings.kafka} failed: {said}. Is it up? `assay status`; then run the same again, nothing is lost")
+    return DependencyFailed(
+        f"Kafka at {settings.kafka} failed: {said}. Is it up? `assay status`; then run the same again, nothing is lost"
+    )
 
 
 def _protocol_fault(settings: Settings) -> str:
