@@ -89,6 +89,7 @@ class Settings(BaseSettings):
     tiktok_client_key: str = ""
     tiktok_client_secret: SecretStr = SecretStr("")
     tiktok_research_eligibility: str = Field(default="", description="reference of the approval; empty: off")
+    tiktok_daily_units: int = Field(default=1_000, description="requests of the Research API in a UTC day")
     x_bearer_token: SecretStr = SecretStr("")
     x_daily_units: int = Field(default=10_000, description="of a UTC day, a unit being a tenth of a cent")
     x_audience_units: int = Field(default=0, description="for a sample of one account's followers, 10 each; 0: none")

@@ -173,6 +173,7 @@ TRAITS: dict[str, Traits] = {
         posts=Stamped(seconds=True),  # 19 digits
         handle="{slug}.sbx",
         longest=24,
+        account_id="{handle}",  # all that research knows; by a creator's grant it is the id
         size=(1_000, 900_000, 1.3),
         rate=(0.2, 0.8),
         pull=(0.2, 0.8),

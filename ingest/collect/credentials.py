@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from ingest.collect import oauth
 from ingest.collect.consent import Ask, Consents, require, token_call
 from ingest.collect.oauth import AppToken
-from ingest.collect.outcome import NO_GRANT, TOKEN_EXPIRED, Answer, Outcome, Verdict
+from ingest.collect.outcome import NO_GRANT, NOT_ELIGIBLE, TOKEN_EXPIRED, Answer, Outcome, Verdict
 from ingest.collect.platform import Call, Endpoint, Platform
 from ingest.collect.transport import Clock
 from ingest.settings import Settings
@@ -49,6 +49,8 @@ class Credentials:
             return {}
         if call.grant is None:
             app = self._platform.app
+            if app and app.needs and not getattr(self._settings, app.needs):
+                return _not_eligible(self._platform.name, app)
             return self._static | app.headers(self._settings, await self._of_app(app)) if app else self._static
         if self._consents:
             return await self._consents.headers(call.grant)
@@ -96,3 +98,13 @@ class Credentials:
                 ends = found.expires_at
                 self._app_token, self._fresh_until = found.access, ends and ends - min(LEAD, (ends - now) / 10)
             return self._app_token
+
+
+def _not_eligible(platform: str, app: AppToken) -> Verdict:
+    return Verdict(
+        Outcome.REFUSED,
+        NOT_ELIGIBLE,
+        message=f"{platform} lets only those read others' accounts who are approved for it: record the approval in "
+        f"ASSAY_{app.needs.upper()}, or connect the account's owner (`assay connect {platform}`) and watch the id that "
+        "`assay grants` shows.",
+    )

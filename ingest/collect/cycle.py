@@ -176,7 +176,9 @@ class Cycle:
                 single = await session.client.ask(dataclasses.replace(other, owners=wanted))
                 self._publish(single.reading.posts)
 
-        await each(session.platform.lookup(list(wanted)), session.spared(ask))
+        platform = session.platform
+        calls = platform.lookup_of(wanted) if platform.lookup_of else platform.lookup(list(wanted))
+        await each(calls, session.spared(ask))
 
     def _publish(self, posts: Sequence[PostObserved]) -> None:
         """Publish posts, and note those that are there. A missing one stays due until the facts say that it is gone."""

@@ -64,6 +64,8 @@ class AppToken(AppClient):
 
     form: Mapping[str, str] = field(default_factory=dict)
     """Further fields that the platform wants, such as a scope."""
+    needs: str = ""
+    """The setting that records why we may have such a token; while it is empty, nothing is asked under one."""
 
 
 @dataclass(frozen=True, kw_only=True)

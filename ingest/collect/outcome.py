@@ -48,6 +48,8 @@ CONSENT_WITHDRAWN = "consent_withdrawn"
 """The reason of a refusal that says that the creator's grant is no more: nothing is asked under it again."""
 UNKNOWN_PARAMETER = "unknown_parameter"
 """The reason of a refusal of how a call was written, where the platform has another way to write it."""
+NOT_ELIGIBLE = "not_eligible"
+"""The reason of a refusal of ours: the platform gives this only to some, and settings do not say that we are."""
 NO_GRANT = "no_grant"
 """The reason of a refusal of ours: the call needs a grant that nobody has given, or that is no more."""
 

@@ -105,6 +105,13 @@ def _answer(entry: dict[str, Any]) -> Answer:
     return Answer(max(0, response["status"]), headers, body, entry["request"]["url"])
 
 
+def _sent(request: dict[str, Any]) -> bytes:
+    """The request's body."""
+    posted = request.get("postData")
+    written = posted.get("text") if isinstance(posted, dict) else None
+    return written.encode("utf-8", "replace") if isinstance(written, str) else b""
+
+
 def _line(
     platform: Platform, path: Path, number: int, entry: dict[str, Any], *, now: datetime | None, key: MemberKey
 ) -> tuple[dict[str, Any], list[Message]]:
@@ -112,7 +119,8 @@ def _line(
     at = now or moment(entry.get("startedDateTime"))
     if at is None:
         raise Misconfigured(f"{path}: entry {number} has no startedDateTime with a time zone; say --now")
-    call: Call = recognise(platform.endpoints, entry["request"]["method"], entry["request"]["url"])
+    request = entry["request"]
+    call: Call = recognise(platform.endpoints, request["method"], request["url"], _sent(request))
     answer = _answer(entry)
     digest = hashlib.sha256(json.dumps(entry, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
     run_id = f"parse/{digest}"

@@ -270,6 +270,8 @@ class Platform:
     """Whether posts are read on their account's listing alone: it goes back to the oldest that is due."""
     passing: frozenset[str] = frozenset()
     """Formats of posts that are there only while they last, and never looked up by id."""
+    lookup_of: Callable[[Mapping[str, str]], list[Call]] | None = None
+    """Instead of `lookup`, where whose posts they are decides who is asked: account ids by post id."""
     consented: Callable[[Account, Sequence[str], datetime], list[Call]] = lambda _, __, ___: []
     """Further calls for an account with a grant, and for those of its posts that a run at a moment reads: insights."""
     daily_units: Callable[[Settings], int | None] = lambda _: None
@@ -294,10 +296,10 @@ class Platform:
     """What the answer's rate headers say, if anything."""
 
 
-def recognise(endpoints: Iterable[Endpoint], method: str, url: str) -> Call:
+def recognise(endpoints: Iterable[Endpoint], method: str, url: str, body: bytes = b"") -> Call:
     """A recorded request as a call; its endpoint is None when none of the platform's is meant."""
     path = urlsplit(url).path
     for endpoint in endpoints:
         if method.upper() == endpoint.method and endpoint.pattern.fullmatch(path):
-            return Call(endpoint, url, endpoint.method)
+            return Call(endpoint, url, endpoint.method, body=body)
     return Call(None, url, method.upper())

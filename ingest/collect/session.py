@@ -65,15 +65,20 @@ class Session:
         """
         wanted = {self.platform.normalise(one.account) or one.account: one.account for one in watched}
         found: dict[str, Account] = {}
+        refusals: set[str] = set()
 
         async def ask(call: Call) -> None:
             for exchange in await self._resolve(call):
+                if exchange.verdict.outcome is Outcome.REFUSED:
+                    refusals.add(exchange.verdict.message)
                 self.publish(exchange.reading.accounts)
                 self.gone.update(event.account_id for event in exchange.reading.accounts if event.state == "gone")
                 for account in exchange.reading.found:
                     found.update(dict.fromkeys(account.names & wanted.keys(), account))
 
         await each(self.platform.resolve(list(wanted)), self.spared(ask))
+        for message in sorted(refusals):
+            self.say(message)
         self.unresolved += [name for key, name in wanted.items() if key not in found]
         return await self._detail(list({account.account_id: account for account in found.values()}.values()))
 

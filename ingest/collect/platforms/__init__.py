@@ -1,7 +1,7 @@
 """The platforms that assay collects from: the one list of them."""
 
 from ingest.collect.platform import Platform
-from ingest.collect.platforms import bluesky, instagram, mastodon, reddit, twitch, x, youtube
+from ingest.collect.platforms import bluesky, instagram, mastodon, reddit, tiktok, twitch, x, youtube
 from ingest.errors import Misconfigured
 
 REGISTRY: dict[str, Platform] = {
@@ -9,6 +9,7 @@ REGISTRY: dict[str, Platform] = {
     "instagram": instagram.PLATFORM,
     "mastodon": mastodon.PLATFORM,
     "reddit": reddit.PLATFORM,
+    "tiktok": tiktok.PLATFORM,
     "twitch": twitch.PLATFORM,
     "x": x.PLATFORM,
     "youtube": youtube.PLATFORM,
