@@ -4,6 +4,7 @@ Reads are `read_committed`, everywhere: the end of a log is the end of what a co
 """
 
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -29,6 +30,13 @@ REFUSED = {
     KafkaError.GROUP_AUTHORIZATION_FAILED,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
 }
+ELECTING = {
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+}
+"""A broker has come or gone, and who leads is not known everywhere yet: ask again."""
 UNREACHED = {
     KafkaError._TIMED_OUT,
     KafkaError._TRANSPORT,
@@ -95,18 +103,21 @@ class Broker:
         return {slot: Log(starts[slot], ends[slot]) for slot in slots.values()}
 
     def _offsets(self, slots: Mapping[tuple[str, int], Slot], spec: OffsetSpec) -> dict[Slot, int]:
-        found = {}
-        try:
-            futures = self._admin.list_offsets(
-                {TopicPartition(topic, partition): spec for topic, partition in slots},
-                isolation_level=IsolationLevel.READ_COMMITTED,
-                request_timeout=REQUEST_SECONDS,
-            )
-            for place, future in futures.items():
-                found[slots[place.topic, place.partition]] = int(future.result().offset)
-        except KafkaException as error:
-            raise self.failure(error.args[0]) from error
-        return found
+        wanted = {TopicPartition(topic, partition): spec for topic, partition in slots}
+        end = time.monotonic() + REQUEST_SECONDS
+        while True:
+            try:
+                futures = self._admin.list_offsets(
+                    wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=REQUEST_SECONDS
+                )
+                return {
+                    slots[place.topic, place.partition]: int(future.result().offset)
+                    for place, future in futures.items()
+                }
+            except KafkaException as error:
+                if error.args[0].code() not in ELECTING or time.monotonic() > end:
+                    raise self.failure(error.args[0]) from error
+            time.sleep(0.1)
 
     def failure(self, error: KafkaError) -> DependencyFailed | Misconfigured:
         """The error in words for people; looks for the reason when the broker was not reached."""

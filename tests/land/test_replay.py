@@ -101,7 +101,6 @@ def test_an_answer_that_todays_parser_reads_gives_the_events_of_its_own_run() ->
         ({"body_sha256": "77aa"}, "incomplete", "altered"),
         ({"body_sha256": None}, "incomplete", "altered"),
         ({"endpoint": "no such call"}, "bad", "no_collector"),
-        ({"platform": "twitch"}, "bad", "no_collector"),
         ({"body": "<p>", "body_bytes": 3, "body_sha256": hashlib.sha256(b"<p>").hexdigest()}, "bad", "html"),
     ],
 )
@@ -186,7 +185,7 @@ def test_letters_are_found_by_topic_platform_reason_and_time_of_arrival() -> Non
 
 def test_a_topic_or_platform_that_there_is_none_of_is_refused_with_those_there_are(tmp_path: Path) -> None:
     settings = Settings(_env_file=None, var_dir=tmp_path)  # type: ignore[call-arg]
-    with pytest.raises(Misconfigured, match="no topic 'post'; there are accounts, dead_letters"):
+    with pytest.raises(Misconfigured, match="no topic 'post'; there are accounts, consents, dead_letters"):
         replay(settings, Wanted(topic="post"), now=NOW)
     with pytest.raises(Misconfigured, match="no platform 'myspace'; there are bluesky"):
         replay(settings, Wanted(platform="myspace"), now=NOW)
