@@ -66,7 +66,11 @@ def decode(topic: str, payloads: Sequence[bytes | None]) -> Decoded:
     if doubts:
         for row in sorted(doubts):
             rows[row] = verdicts.judge(row)
-        arrays, _ = _arrays(topic, rows)
+        if doubts <= verdicts.errors.keys():  # nothing but poison: the other rows' columns stand
+            places = pa.array([None if row in doubts else row for row in range(len(rows))], pa.int64())
+            arrays = [array.take(places) for array in arrays]
+        else:
+            arrays, _ = _arrays(topic, rows)
     return verdicts.decoded(arrays)
 
 
@@ -178,18 +182,30 @@ def _unmatched(pattern: str, array: pa.Array) -> set[int]:
 
 
 def _moments(texts: pa.Array, unmatched: set[int]) -> tuple[pa.Array, set[int]]:
-    """The moments, null for `unmatched` texts; nulls, and a doubt about every row, when one of the others is none."""
-    if unmatched:
-        texts = pa.array(
-            [None if row in unmatched else text for row, text in enumerate(texts.to_pylist())], pa.string()
-        )
+    """The moments, null for `unmatched` texts and for those that are none, such as the 30th of February; and the rows of
+    the latter."""
     try:
-        moments = texts.cast(TIMESTAMP)
+        moments = _without(texts, unmatched).cast(TIMESTAMP)
         if (pc.min(moments.cast(pa.int64())).as_py() or 0) >= FIRST_MOMENT:
             return moments, set()
-    except pa.ArrowInvalid:  # such as the 30th of February
+    except pa.ArrowInvalid:
         pass
-    return pa.nulls(len(texts), TIMESTAMP), set(range(len(texts)))
+    unread = {row for row, text in enumerate(texts.to_pylist()) if text is not None and not _is_moment(text)}
+    return _without(texts, unmatched | unread).cast(TIMESTAMP), unread
+
+
+def _without(texts: pa.Array, left_out: set[int]) -> pa.Array:
+    if not left_out:
+        return texts
+    return pa.array([None if row in left_out else text for row, text in enumerate(texts.to_pylist())], pa.string())
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 @cache

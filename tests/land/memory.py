@@ -16,8 +16,8 @@ class MemoryStore:
     def __init__(self) -> None:
         self.objects: dict[str, tuple[bytes, Mapping[str, str]]] = {}
         self.faults: list[str] = []
-        """`down` (nothing happens), `lost` (written, and the reply is lost), `conflict` (409), `late` (an error, and done
-        some time afterwards all the same)."""
+        """`down`: nothing happens. `lost`: written, and the reply is lost. `conflict`: 409. `late`: an error, and it is
+        done some time afterwards."""
         self.puts: list[str] = []
         self.late: list[Callable[[], object]] = []
         """PUTs that are still under way."""
