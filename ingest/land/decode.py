@@ -182,7 +182,7 @@ def _unmatched(pattern: str, array: pa.Array) -> set[int]:
 
 
 def _moments(texts: pa.Array, unmatched: set[int]) -> tuple[pa.Array, set[int]]:
-    """The moments, null for `unmatched` texts and for those that are none (the 30th of February), and the latter's rows."""
+    """The moments, null for `unmatched` texts and those that are none (the 30th of February), and the latter's rows."""
     try:
         moments = _without(texts, unmatched).cast(TIMESTAMP)
         if (pc.min(moments.cast(pa.int64())).as_py() or 0) >= FIRST_MOMENT:
