@@ -50,7 +50,8 @@ def play(settings: Settings, *, until: datetime, progress: Callable[[str], None]
     begin = until - timedelta(days=DAYS)
     since = max(begin, _collected_until(settings) or begin)
     groups = list(weeks(since, until))
-    progress(f"simulating {instant(since)} to {instant(until)}: {sum(map(len, groups))} rounds of three platforms")
+    rounds_due = sum(map(len, groups))
+    progress(f"simulating {instant(since)} to {instant(until)}: {rounds_due} rounds of {len(PLATFORMS)} platforms")
     processes = get_context("spawn")
     with ProcessPoolExecutor(len(PLATFORMS), mp_context=processes, initializer=rounds.belong_to_the_parent) as pool:
         for moments in groups:

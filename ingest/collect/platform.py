@@ -19,7 +19,6 @@ from ingest.events import AccountObserved, FollowerObserved, PostObserved
 from ingest.settings import Settings
 
 Params = Mapping[str, str | Sequence[str]]
-CONTROLS = re.compile(r"[\x00-\x20\x7f]")
 
 
 @dataclass(frozen=True)
