@@ -137,15 +137,24 @@ def _export(warehouse: duckdb.DuckDBPyConnection, model: dict[str, Any], now: da
 
 
 def _csv_value(column: str, type_: str) -> str:
-    """A column as the text that Postgres reads: lists as `{…}`, structs as JSON."""
+    """A column as the text that Postgres reads: lists as `{…}`, structs as JSON.
+
+    Its texts hold no NUL, and platforms have names with one: there it becomes U+FFFD. The warehouse keeps it.
+    """
     quoted = '"' + column.replace('"', '""') + '"'
     if type_ == "jsonb":
         return f"to_json({quoted})"
+    if type_ == "text":
+        return _without_nul(quoted)
     if not type_.endswith("[]"):
         return quoted
-    element = r"""'"' || replace(replace(cast(x as varchar), '\', '\\'), '"', '\"') || '"'"""
+    element = r"""'"' || replace(replace({}, '\', '\\'), '"', '\"') || '"'""".format(_without_nul("cast(x as varchar)"))
     listed = f"list_transform({quoted}, lambda x: coalesce({element}, 'NULL'))"
     return f"case when {quoted} is not null then '{{' || coalesce(array_to_string({listed}, ','), '') || '}}' end"
+
+
+def _without_nul(text: str) -> str:
+    return f"replace({text}, chr(0), '\N{REPLACEMENT CHARACTER}')"
 
 
 @contextmanager

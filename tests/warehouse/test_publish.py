@@ -89,6 +89,13 @@ def test_every_value_arrives_as_it_was(settings: Settings, build: Build) -> None
 
 
 @pytest.mark.stack
+def test_a_nul_in_a_name_does_not_keep_the_marts_from_postgres(settings: Settings, build: Build) -> None:
+    build("mart_names", "select 'a' as account_id, 'x' || chr(0) || 'y' as handle, ['p' || chr(0), null] as tags")
+    publish(settings, now=NOW)
+    assert ask(settings, "select handle, tags from marts.mart_names") == [("x\ufffdy", ["p\ufffd", None])]
+
+
+@pytest.mark.stack
 def test_keys_indexes_and_comments_are_the_models(settings: Settings, build: Build) -> None:
     build("mart_a", ROWS.format(3), primary_key=["account_id"], indexes=[["likes", "account_id"], "likes"])
     assert publish(settings, now=NOW) == [{"mart": "mart_a", "rows": 3, "change": "made"}]
