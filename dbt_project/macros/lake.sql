@@ -90,6 +90,27 @@
     where lake._error is null
 {% endmacro %}
 
+{# The CTEs `source` and `copies`: good rows that are new, and with them the loaded rows of the same events. #}
+{% macro copies_of(topic) -%}
+source as (
+    {{ lake_rows(topic) }}
+),
+
+copies as (
+    select * from source
+    {% if is_incremental() %}
+    union all by name
+    select
+        *,
+        topic_partition as _partition,
+        topic_offset as _offset,
+        arrived_at as _timestamp
+    from {{ this }}
+    where event_id in (select source.event_id from source)
+    {% endif %}
+)
+{%- endmacro %}
+
 {# Rows of the topic that could not be read, whatever the verdict, checked since the model's last load. #}
 {% macro poison_rows(topic) %}
     {% do source('lake', topic) %}

@@ -2,23 +2,7 @@
 
 with
 
-source as (
-    {{ lake_rows('consents') }}
-),
-
-copies as (
-    select * from source
-    {% if is_incremental() %}
-    union all by name
-    select
-        *,
-        topic_partition as _partition,
-        topic_offset as _offset,
-        arrived_at as _timestamp
-    from {{ this }}
-    where event_id in (select source.event_id from source)
-    {% endif %}
-),
+{{ copies_of('consents') }},
 
 -- What is not known to have been told is told again: the first copy on the topic is the one that counts.
 first_copies as (

@@ -2,23 +2,7 @@
 
 with
 
-source as (
-    {{ lake_rows('posts') }}
-),
-
-copies as (
-    select * from source
-    {% if is_incremental() %}
-    union all by name
-    select
-        *,
-        topic_partition as _partition,
-        topic_offset as _offset,
-        arrived_at as _timestamp
-    from {{ this }}
-    where event_id in (select source.event_id from source)
-    {% endif %}
-),
+{{ copies_of('posts') }},
 
 -- A retried task publishes the same events again: the first copy on the topic is the one that counts.
 first_copies as (
