@@ -23,7 +23,7 @@ from ingest.land.store import Put, Store
 log = logging.getLogger("assay.land")
 
 CHUNK_ROWS = 2_048
-CHUNK_BYTES = 4 << 20
+CHUNK_BYTES = 2 << 20
 """When buffered records are decoded."""
 ROW_OVERHEAD = 400
 """Bytes that one buffered record takes beside its payload, about: Kafka's message, its key, Python's objects."""

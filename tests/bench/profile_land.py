@@ -1,10 +1,10 @@
 """`make profile-land`: where one drain's CPU time goes, by stage, as py-spy and the kernel see it.
 
-    tests/bench/profile_land.py [--events N] [--raw FILE]
+    tests/bench/profile_land.py [--events N] [--raw-bytes N] [--stacks FILE]
 
 py-spy samples the worker's Python thread with its native frames; a sample belongs to the stage of the innermost frame
 that a pattern below names. librdkafka's threads run no Python: their share, and that of all other threads, is the
-kernel's count. `--raw` keeps the stacks, for a flame graph. Being watched costs: the rates are `make bench-land`'s.
+kernel's count. `--stacks` keeps them, for a flame graph. Being watched costs: the rates are `make bench-land`'s.
 """
 
 import argparse
@@ -54,18 +54,19 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--events", type=int, default=2_000_000)
     options.add_argument("--seed", type=int, default=1)
-    options.add_argument("--raw", type=Path, help="keep the stacks here")
+    options.add_argument("--raw-bytes", type=int, default=0, help="of `raw` in each event; 1600 makes 2 KB events")
+    options.add_argument("--stacks", type=Path, help="keep them here")
     asked = options.parse_args()
     print(f"machine   {machine()}\nversions  {versions()}", flush=True)
     with own_stack() as stack, tempfile.TemporaryDirectory(prefix="assay-profile-") as scratch:
         settings = room(stack, "profile")
         create_posts(settings)
-        print(fill(settings, asked.events, seed=asked.seed), flush=True)
-        raw = asked.raw or Path(scratch) / "stacks"
+        print(fill(settings, asked.events, seed=asked.seed, raw_bytes=asked.raw_bytes), flush=True)
+        stacks = asked.stacks or Path(scratch) / "stacks"
         spy = [str(Path(sys.executable).parent / "py-spy"), "record", "--native", "--rate=200", "--format=raw"]
         drain = [sinks.ASSAY, "land", "--drain", "--topic", "posts"]
         process = subprocess.Popen(
-            [*spy, f"--output={raw}", "--", *drain],
+            [*spy, f"--output={stacks}", "--", *drain],
             env=os.environ | sinks.lake(settings, "run").as_environment(),
             cwd=ROOT,
             stdout=subprocess.DEVNULL,
@@ -78,7 +79,7 @@ def main() -> None:
             time.sleep(0.2)
         if process.returncode:
             raise SystemExit(f"py-spy failed: {process.stderr.read().decode() if process.stderr else ''}")
-        print(report(raw.read_text().splitlines(), threads))
+        print(report(stacks.read_text().splitlines(), threads))
 
 
 def report(stacks: list[str], threads: dict[tuple[int, str], float]) -> str:
