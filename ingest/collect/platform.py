@@ -6,7 +6,7 @@ A platform is a module that satisfies `Platform`; `platforms/__init__.py` lists 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Literal, Protocol
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
@@ -201,6 +201,17 @@ class Rate:
     reset: datetime | None
 
 
+@dataclass(frozen=True)
+class Page:
+    """The most that one page of a list holds: what `assay plan` counts pages by."""
+
+    rows: int
+    whole: bool = True
+    """Whether posts come with their figures: what is due among them is not looked up."""
+    reaches: timedelta = timedelta.max
+    """How far back in time a page goes, however few rows it holds."""
+
+
 class Observer(Protocol):
     """Makes events for one answer: fills in who saw it, when and by which call (`observe.py`)."""
 
@@ -279,6 +290,12 @@ class Platform:
     """Where that day begins and ends."""
     price: Callable[[Call, Answer | None], int] = lambda call, _: call.endpoint.cost if call.endpoint else 0
     """Units that a call costs by its answer; while there is none yet, the most that it can cost."""
+    unit_dollars: float = 0.0
+    """What a unit costs, in US dollars."""
+    page: Callable[[Call], Page] = lambda call: Page(int(call.param("limit") or 100))
+    """How much a page of a listing, or of a list of followers, holds."""
+    made_up: Callable[[Account, datetime, int], str] = lambda _, at, number: str((int(at.timestamp()) << 32) + number)
+    """An id that an account's post of a moment, or a member of its audience, could have: plans count with such."""
     sample_size: Callable[[Settings], int] = lambda settings: settings.audience_sample_size
     """How many members an account's sample has at most; 0 where there shall be none."""
     at_most: Callable[[Call, int], Call] = lambda call, _: call

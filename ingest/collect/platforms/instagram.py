@@ -27,7 +27,7 @@ from ingest.collect.outcome import (
     retry_after,
     settled,
 )
-from ingest.collect.platform import Account, Call, Endpoint, Listed, Observer, Pace, Platform, Rate
+from ingest.collect.platform import Account, Call, Endpoint, Listed, Observer, Pace, Page, Platform, Rate
 from ingest.collect.platforms._instagram_owner import (
     COMMENTS,
     INSIGHTS,
@@ -314,6 +314,7 @@ PLATFORM = Platform(
     lookup=lambda _: [],
     audience=audience,
     consented=consented,
+    page=lambda _: Page(50),
     classify=classify,
     parse=parse,
     next_page=next_page,

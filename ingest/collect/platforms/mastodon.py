@@ -310,6 +310,7 @@ PLATFORM = Platform(
     listing=listing,
     lookup=lookup,
     audience=audience,
+    made_up=lambda account, _, number: f"{number}@{urlsplit(account.base).netloc}",
     classify=classify,
     parse=parse,
     next_page=next_page,

@@ -306,6 +306,7 @@ PLATFORM = Platform(
     audience=audience,
     audience_posts=20,
     profiles=profiles,
+    made_up=lambda _, __, number: f"t2_{number}",
     classify=classify,
     parse=parse,
     next_page=next_page,

@@ -24,7 +24,7 @@ from ingest.collect.outcome import (
     retry_after,
     settled,
 )
-from ingest.collect.platform import Account, Call, Endpoint, Observer, Pace, Platform
+from ingest.collect.platform import Account, Call, Endpoint, Observer, Pace, Page, Platform
 from ingest.collect.platforms import _tiktok_business as business
 from ingest.collect.platforms import _tiktok_rows as rows
 from ingest.collect.platforms._tiktok_rows import BASE
@@ -165,6 +165,12 @@ def audience(account: Account, posts: Sequence[str]) -> list[Call]:
     return [] if _is_consented(mine) else [_post(FOLLOWERS, {"username": mine, "max_count": 100}, account_id=mine)]
 
 
+def page(call: Call) -> Page:
+    """As many as were asked for; a query of the Research API shows posts of one stretch of time alone."""
+    reaches = STRETCH if call.endpoint == RESEARCH_VIDEOS else timedelta.max
+    return Page(int(rows.asked_of(call)["max_count"]), reaches=reaches)
+
+
 def next_page(call: Call, answer: Answer) -> Call | None:
     """By cursor; research goes on with its `search_id`, and at the end of an account's stretch with the one before."""
     data, asked = values.lenient(answer.fields.get("data")), rows.asked_of(call)
@@ -287,6 +293,7 @@ PLATFORM = Platform(
     lookup=lookup,
     lookup_of=lookup_of,
     audience=audience,
+    page=page,
     classify=classify,
     parse=parse,
     next_page=next_page,

@@ -23,7 +23,7 @@ from ingest.collect.outcome import (
     retry_after,
     settled,
 )
-from ingest.collect.platform import Account, Call, Endpoint, Listed, Observer, Pace, Platform, Rate
+from ingest.collect.platform import Account, Call, Endpoint, Listed, Observer, Pace, Page, Platform, Rate
 from ingest.collect.values import count, identifier, moment, text, when
 
 BASE = "https://api.twitch.tv"
@@ -327,6 +327,7 @@ PLATFORM = Platform(
     audience=audience,
     profiles=profiles,
     passing=frozenset({"live"}),
+    page=lambda call: Page(int(call.param("first"))),
     classify=classify,
     parse=parse,
     next_page=next_page,

@@ -25,7 +25,7 @@ from ingest.collect.outcome import (
     retry_after,
     settled,
 )
-from ingest.collect.platform import Account, Call, Endpoint, Observer, Pace, Platform, Rate
+from ingest.collect.platform import Account, Call, Endpoint, Observer, Pace, Page, Platform, Rate
 from ingest.collect.platforms._x_rows import member_features, read_post, read_user, references
 from ingest.collect.values import identifier, items, lenient, moment, text
 from ingest.settings import Settings
@@ -117,6 +117,11 @@ def consented(account: Account, posts: Sequence[str], now: datetime) -> list[Cal
 
 def _published(post_id: str) -> datetime:
     return EPOCH + timedelta(milliseconds=int(post_id[:19]) >> 22)
+
+
+def made_up(_: Account, published: datetime, number: int) -> str:
+    """An id as of a post of that moment."""
+    return str((((published - EPOCH) // timedelta(milliseconds=1)) << 22) + number)
 
 
 def audience(account: Account, posts: Sequence[str]) -> list[Call]:
@@ -367,6 +372,9 @@ PLATFORM = Platform(
     daily_units=lambda settings: settings.x_daily_units,
     budget_zone=ZoneInfo("UTC"),
     price=price,
+    page=lambda call: Page(int(call.param("max_results"))),
+    made_up=made_up,
+    unit_dollars=0.001,
     classify=classify,
     parse=parse,
     next_page=next_page,

@@ -22,7 +22,7 @@ from ingest.collect.outcome import (
     retry_after,
     settled,
 )
-from ingest.collect.platform import Account, Call, Endpoint, Listed, Observer, Pace, Platform
+from ingest.collect.platform import Account, Call, Endpoint, Listed, Observer, Pace, Page, Platform
 from ingest.collect.platforms._youtube_owner import OWNER, REPORTS, consented, parse_report
 from ingest.collect.quota import next_reset
 from ingest.collect.values import count, flag, identifier, items, lenient, mapping, moment, text, when
@@ -363,6 +363,7 @@ PLATFORM = Platform(
     lookup=lookup,
     audience=audience,
     profiles=profiles,
+    page=lambda call: Page(int(call.param("maxResults")), whole=False),
     classify=classify,
     parse=parse,
     next_page=next_page,
