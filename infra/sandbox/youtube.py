@@ -57,13 +57,14 @@ class YouTube(Surface):
 
     def __init__(self, world: World, limits: Limits) -> None:
         super().__init__(world, limits)
-        self.owner = Owner(self._video, self._channel, self._first)
+        self.owner = Owner(world, self._video, self._channel, self._first)
         self._calls: dict[str, Callable[[Request], Answer]] = {
             "channels": self._channels,
             "playlistItems": self._playlist_items,
             "videos": self._videos,
             "videos:batchGetStats": self._batch_get_stats,
             "commentThreads": self._comment_threads,
+            "subscriptions": self._subscriptions,
         }
 
     def endpoint(self, path: str) -> str | None:
@@ -158,12 +159,12 @@ class YouTube(Surface):
     def _member_channels(
         self, account: Account, indices: list[int], parts: set[str], t: float
     ) -> list[shapes.Resource]:
-        """Channels of commenters; one in a hundred has been closed since."""
+        """Channels of members of audiences; one in a hundred has been closed since."""
         ids = self.world.ids[PLATFORM]
         return [
             shapes.member_channel(ids.account(MEMBER, account.number, member.number), member, account.market, parts)
             for member in people.members(account, np.array(indices), t, self.world.fakes)
-            if people.is_commenter(account, member.number) and member.draw >= 0.01
+            if member.draw >= 0.01
         ]
 
     def _playlist_items(self, request: Request) -> Answer:
@@ -239,6 +240,22 @@ class YouTube(Surface):
         body["pageInfo"] = {"totalResults": len(page), "resultsPerPage": size}
         body["items"] = shapes.threads(self.world.ids[PLATFORM], zip(page, authors, strict=True), parts)
         return Answer(200, body)
+
+    def _subscriptions(self, request: Request) -> Answer:
+        parts = _parts(request, {"id", "snippet", "subscriberSnippet", "contentDetails"})
+        chosen = [name for name in ("myRecentSubscribers", "mySubscribers") if request.one(name) == "true"]
+        if request.one("channelId"):
+            return shapes.subscriptions_hidden()
+        if len(chosen) != 1:
+            message = "No filter selected. Expected one of: channelId, id, mine, myRecentSubscribers, mySubscribers"
+            return shapes.invalid("missingRequiredParameter", message)
+        size = _size(request, 5, 50)
+        start = _position(token, chosen[0]) if (token := request.one("pageToken")) else 0
+        rows, more = self.owner.subscribers(request, parts, start, size)
+        body: shapes.Resource = {"kind": "youtube#subscriptionListResponse", "etag": shapes.etag(request.query)}
+        if more:
+            body["nextPageToken"] = seal(chosen[0], start + size)
+        return Answer(200, body | {"pageInfo": {"totalResults": 1000, "resultsPerPage": size}, "items": rows})
 
     def _threads(self, channel: str | None, video: str | None, order: str, now: float) -> comments.Threads:
         """The threads below a channel's videos, or below one video."""

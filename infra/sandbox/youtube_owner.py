@@ -1,18 +1,23 @@
-"""What Google's APIs tell a channel's owner: consent, whose a token is, and reports of the Analytics API by video."""
+"""What Google's APIs tell a channel's owner: consent, whose a token is, subscribers, and reports by video."""
 
 from collections.abc import Callable
 
+from infra.sandbox import growth, people
 from infra.sandbox import youtube_shapes as shapes
 from infra.sandbox.cast import DAY, Account
+from infra.sandbox.ids import MEMBER
 from infra.sandbox.oauth import Holder, OAuth, Rules
 from infra.sandbox.posts import Post
 from infra.sandbox.wire import Answer, Refusal, Request, day
+from infra.sandbox.world import World
 
 PATHS = {"/o/oauth2/v2/auth": "authorize", "/token": "token", "/revoke": "revoke", "/v2/reports": "reports"}
 READ = "https://www.googleapis.com/auth/youtube.readonly"
 ANALYTICS = "https://www.googleapis.com/auth/yt-analytics.readonly"
 LAG = 2 * DAY
 """How much older the figures of reports are."""
+RECENT = 1000
+"""Subscribers that the list of the newest goes back to."""
 Find = Callable[[str, float], Post | None]
 
 
@@ -40,9 +45,11 @@ METRICS: dict[str, Callable[[Post, float], int]] = {
 class Owner:
     """The owners' side of the surface."""
 
-    def __init__(self, find: Find, channel: Callable[[str], Account | None], first: Callable[[], str]) -> None:
+    def __init__(
+        self, world: World, find: Find, channel: Callable[[str], Account | None], first: Callable[[], str]
+    ) -> None:  # fmt: skip
         """`find` gives a video that is up, `channel` an account by id, `first` the one that consents by default."""
-        self._find, self._channel = find, channel
+        self._world, self._find, self._channel = world, find, channel
         rules = Rules(
             scopes=frozenset({READ, ANALYTICS}),
             offline=lambda request, _: request.one("access_type") == "offline",
@@ -70,6 +77,26 @@ class Owner:
             message = "Request had insufficient authentication scopes."
             raise Refusal(shapes.error(403, "insufficientPermissions", message, "global", status="PERMISSION_DENIED"))
         return account
+
+    def subscribers(
+        self, request: Request, parts: set[str], start: int, size: int
+    ) -> tuple[list[shapes.Resource], bool]:
+        """Subscriptions to the owner's channel from a rank on, newest first, and whether more follow.
+
+        Those who keep theirs private are left out, so that a page may hold fewer than `size`. The list without an
+        order (`mySubscribers`) goes on to the end.
+        """
+        account = self.holder(request, READ)
+        audience = growth.audience(account, request.now, self._world.fakes)
+        end = min(audience.count, RECENT) if request.one("myRecentSubscribers") == "true" else audience.count
+        index = audience.newest(start, max(0, min(size, end - start)))
+        ids = self._world.ids["youtube"]
+        rows = [
+            shapes.subscription(account, ids.account(MEMBER, account.number, member.number), member, parts)
+            for member in people.members(account, index, request.now, self._world.fakes)
+            if not member.is_private
+        ]
+        return rows, start + size < end
 
     def _report(self, request: Request, account: Account) -> Answer:
         """Totals by video, of those asked for."""

@@ -52,6 +52,12 @@ def comments_off() -> Answer:
     )
 
 
+def subscriptions_hidden() -> Answer:
+    """403 for what somebody subscribes to."""
+    message = "The requester is not allowed to access the requested subscriptions."
+    return error(403, "subscriptionForbidden", message, "youtube.subscription")
+
+
 def over_quota() -> Answer:
     """403 when the Pacific day's units are spent."""
     return error(403, "quotaExceeded", _OVER_QUOTA, "youtube.quota")
@@ -146,6 +152,25 @@ def _channel(
         item["status"] = state | {"longUploadsStatus": "longUploadsUnspecified"}
     if "brandingSettings" in parts:
         item["brandingSettings"] = {"channel": localized}
+    return item
+
+
+def subscription(account: Account, channel_id: str, member: Member, parts: set[str]) -> Resource:
+    """A subscription to an account: `snippet` is about the account, but for whose the subscription is."""
+    item: Resource = {"kind": "youtube#subscription", "etag": etag(channel_id, "of"), "id": seal(channel_id, "of")}
+    if "snippet" in parts:
+        item["snippet"] = {
+            "publishedAt": iso(member.joined_at),
+            "title": account.creator_name,
+            "description": "",
+            "resourceId": {"kind": "youtube#channel", "channelId": account.local_id},
+            "channelId": channel_id,
+            "thumbnails": _thumbnail(_picture(account.local_id, True, 88), 88, 88),
+        }
+    if "subscriberSnippet" in parts:
+        picture = _thumbnail(_picture(channel_id, member.has_picture, 88), 88, 88)
+        about = {"title": member.name, "description": member.bio, "channelId": channel_id}
+        item["subscriberSnippet"] = about | {"thumbnails": picture}
     return item
 
 

@@ -304,6 +304,8 @@ class Platform:
     """Ways to write any call; the next one is used for good once a call is refused with `unknown_parameter`."""
     audience_posts: int = 0
     """How many recent posts an audience is sampled from; 0 where accounts list their followers."""
+    granted_audience: Callable[[Account], list[Call]] = lambda _: []
+    """Where an audience is sampled from posts: the list of followers that the account's grant opens besides."""
     profiles: Callable[[Sequence[str]], list[Call]] = lambda _: []
     """Calls that look up members' profiles, where lists give no counts."""
     instead: Callable[[Call, Verdict], list[Call]] = lambda _, __: []

@@ -35,16 +35,22 @@ class Sampling:
         session.say(f"{sampled} audiences, {session.publisher.published['followers']} members published")
 
     async def _sample(self, account: Account) -> None:
-        """One account's sample, published when it is whole: only then is known how it was drawn."""
+        """One account's sample; where it is drawn from posts, one of followers too, if a grant opens their list."""
         if not account.listing:
             return
-        posts = await self._recent_posts(account) if self._session.platform.audience_posts else []
-        pages = self._session.platform.audience(account, posts)
-        if self._session.platform.audience_posts:
-            members, ended = await self._across(pages), False
-        else:
-            members, ended = await self._along(pages)
-        complete = ended and len(members) >= COMPLETE_SHARE * (account.followers or 0)
+        platform = self._session.platform
+        if not platform.audience_posts:
+            await self._publish(account, *await self._along(platform.audience(account, [])))
+            return
+        pages = platform.audience(account, await self._recent_posts(account))
+        await self._publish(account, await self._across(pages), ended=False)
+        if self._session.client.granted(account.account_id) and (owned := platform.granted_audience(account)):
+            await self._publish(account, *await self._along(owned))
+
+    async def _publish(self, account: Account, members: Sequence[Member], ended: bool) -> None:
+        """Publish a sample when it is whole: only then is known how it was drawn. `ended`: the list has no more."""
+        is_counted = account.followers is not None
+        complete = ended and is_counted and len(members) >= COMPLETE_SHARE * (account.followers or 0)
         profiles = await self._profiles([member.native_id for member in members])
         self._session.publish(
             msgspec.structs.replace(

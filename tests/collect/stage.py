@@ -47,7 +47,8 @@ class Moving(asyncio.SelectorEventLoop):
 
     def _run_once(self) -> None:
         if not self._ready and self._scheduled:
-            Moving.moved = max(Moving.moved, self._scheduled[0].when())
+            # A little further each time: a limiter short of a rounding error waits for less than a clock of floats shows.
+            Moving.moved = max(Moving.moved + 1e-6, self._scheduled[0].when())
         super()._run_once()
 
 

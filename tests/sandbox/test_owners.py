@@ -88,6 +88,27 @@ def test_google_s_libraries_read_an_owner_s_reports_and_renew(sandbox_url: str, 
         assert raised.value.resp.status == 403
 
 
+def test_google_s_library_lists_an_owner_s_subscribers(sandbox_url: str, credentials: Credentials) -> None:
+    with service(sandbox_url, "youtube", "v3", credentials) as youtube:
+        mine = youtube.channels().list(part="id", mine=True).execute()["items"][0]["id"]
+        listing = youtube.subscriptions()
+        first_call = listing.list(part="snippet,subscriberSnippet", myRecentSubscribers=True, maxResults=50)
+        first = first_call.execute()
+        second = listing.list_next(first_call, first).execute()
+        rows = [*first["items"], *second["items"]]
+        assert {row["snippet"]["resourceId"]["channelId"] for row in rows} == {mine}
+        when = [row["snippet"]["publishedAt"] for row in rows]
+        assert when == sorted(when, reverse=True)
+        who = [row["subscriberSnippet"]["channelId"] for row in rows]
+        assert len(set(who)) == len(who) > 50
+        assert len(first["items"]) < 50, "those who keep their subscriptions private are left out"
+        found = youtube.channels().list(part="snippet,statistics", id=",".join(who[:50]), maxResults=50).execute()
+        assert {item["id"] for item in found["items"]} <= set(who)
+        with pytest.raises(HttpError) as raised:
+            listing.list(part="snippet", channelId=who[0]).execute()
+        assert raised.value.error_details[0]["reason"] == "subscriptionForbidden"
+
+
 def test_a_revoked_grant_gives_google_s_library_invalid_grant(
     browser: httpx.Client, credentials: Credentials
 ) -> None:  # fmt: skip

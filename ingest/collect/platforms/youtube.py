@@ -1,7 +1,7 @@
-"""YouTube Data API v3: channels, uploads, videos and commenters, by API key; owners' figures in `_youtube_owner.py`.
+"""YouTube Data API v3: channels, uploads and videos, by API key.
 
-Daily units, reset at midnight Pacific. Only a channel's owner may list subscribers, so an audience is sampled from
-commenters. A key missing in `statistics` is a hidden counter, never 0.
+Daily units, reset at midnight Pacific. A key missing in `statistics` is a hidden counter, never 0. Audiences are in
+`_youtube_audience.py`, owners' figures in `_youtube_owner.py`.
 """
 
 import re
@@ -23,36 +23,32 @@ from ingest.collect.outcome import (
     settled,
 )
 from ingest.collect.platform import Account, Call, Endpoint, Listed, Observer, Pace, Page, Platform
+from ingest.collect.platforms._youtube_audience import (
+    BASE,
+    COMMENTERS,
+    COMMENTS,
+    SUBSCRIBERS,
+    audience,
+    features,
+    has_picture,
+    parse_member,
+    profiles,
+    subscribers,
+)
 from ingest.collect.platforms._youtube_owner import OWNER, REPORTS, consented, parse_report
 from ingest.collect.quota import next_reset
 from ingest.collect.values import count, flag, identifier, items, lenient, mapping, moment, text, when
 from ingest.settings import Settings
 
-BASE = "https://youtube.googleapis.com"
 VIDEO_PARTS = "snippet,statistics,contentDetails,status,liveStreamingDetails,paidProductPlacementDetails"
 
-# Without maxResults a look-up of 50 channels answers 5, and the others would count as missing.
-CHANNELS = Endpoint(
-    "channels",
-    "/youtube/v3/channels",
-    {"part": "snippet,statistics,contentDetails,status", "maxResults": "50"},
-    batch=50,
-    cost=1,
-)
+# As it comes before COMMENTERS, which is asked by the same path, recordings are read as channels.
+CHANNELS = Endpoint("channels", COMMENTERS.path, COMMENTERS.params, batch=50, cost=1)
 UPLOADS = Endpoint(
     "playlistItems", "/youtube/v3/playlistItems", {"part": "contentDetails,status", "maxResults": "50"}, cost=1
 )
 VIDEOS = Endpoint("videos", "/youtube/v3/videos", {"part": VIDEO_PARTS}, batch=50, cost=1)
 STATS = Endpoint("videos:batchGetStats", "/youtube/v3/videos:batchGetStats", batch=50, cost=1)
-COMMENTS = Endpoint(
-    "commentThreads",
-    "/youtube/v3/commentThreads",
-    {"part": "snippet", "order": "time", "maxResults": "100", "textFormat": "plainText"},
-    cost=1,
-    audience=True,
-)
-# Commenters' channels, asked by the path of CHANNELS: as that comes first, recordings are read as channels.
-COMMENTERS = Endpoint("commenters", CHANNELS.path, CHANNELS.params, batch=50, cost=1, audience=True)
 
 CHANNEL_ID = re.compile(r"UC[\w-]{22}", re.ASCII)
 SHORT_SECONDS = 180
@@ -104,14 +100,6 @@ def listing(account: Account, short: bool) -> Call:
 
 def lookup(posts: Sequence[str]) -> list[Call]:
     return VIDEOS.calls(BASE, "id", posts, separator=",")
-
-
-def audience(account: Account, posts: Sequence[str]) -> list[Call]:
-    return [COMMENTS.call(BASE, {"videoId": post}, account_id=account.account_id) for post in posts]
-
-
-def profiles(members: Sequence[str]) -> list[Call]:
-    return COMMENTERS.calls(BASE, "id", members, separator=",")
 
 
 def next_page(call: Call, answer: Answer) -> Call | None:
@@ -169,9 +157,9 @@ def parse(call: Call, answer: Answer, observe: Observer) -> None:
         parse_report(call, answer, observe)
         return
     found = values.rows(answer.document.get("items", [])) if 200 <= answer.status < 300 else []
-    if call.endpoint in (UPLOADS, COMMENTS):
+    if call.endpoint in (UPLOADS, COMMENTS, SUBSCRIBERS):
         for item in found:
-            (_parse_upload if call.endpoint == UPLOADS else _parse_comment)(call, item, observe)
+            (_parse_upload if call.endpoint == UPLOADS else parse_member)(call, item, observe)
         times = [post.published_at for post in observe.reading.listed if post.published_at]
         observe.reading.reached = min(times, default=None)
         return
@@ -181,7 +169,7 @@ def parse(call: Call, answer: Answer, observe: Observer) -> None:
             continue  # `fields` left the ids out
         subject = identifier(item.get("id", asked[0] if asked else None))
         if call.endpoint == COMMENTERS:
-            observe.reading.profiles[subject] = _features(item)
+            observe.reading.profiles[subject] = features(item)
         else:
             (_parse_channel if call.endpoint == CHANNELS else _parse_video)(call, subject, item, observe)
     if call.endpoint == COMMENTERS or not _shows_rows(call) or not all("id" in item for item in found):
@@ -217,7 +205,7 @@ def _parse_channel(call: Call, account_id: str, item: dict[str, Any], observe: O
         followers_resolution=resolution(followers),
         posts=count(statistics.get("videoCount")),
         views=count(statistics.get("viewCount")),
-        has_picture=_has_picture(lenient(lenient(snippet.get("thumbnails")).get("default")).get("url")),
+        has_picture=has_picture(snippet),
         unavailable=["followers:hidden"] if hidden else None,
         definition=_definition(observe.at),
         raw=values.raw(item),
@@ -234,26 +222,6 @@ def resolution(followers: int | None) -> int | None:
         return None
     step: int = 10 ** max(0, len(str(followers)) - 3)
     return step if followers % step == 0 else 1
-
-
-def _has_picture(url: Any) -> bool | None:
-    return "default-user" not in url if isinstance(url, str) and url else None
-
-
-def _features(item: dict[str, Any]) -> dict[str, Any]:
-    snippet, statistics = mapping(item.get("snippet")), mapping(item.get("statistics"))
-    hidden = statistics.get("hiddenSubscriberCount") is True
-    handle = (text(snippet.get("customUrl")) or "").removeprefix("@") or None
-    return {
-        "followers": None if hidden else count(statistics.get("subscriberCount")),
-        "posts": count(statistics.get("videoCount")),
-        "created_at": when(moment(snippet.get("publishedAt"))),
-        "has_picture": _has_picture(lenient(lenient(snippet.get("thumbnails")).get("default")).get("url")),
-        "bio_length": values.length(snippet.get("description")),
-        "handle_length": values.length(handle),
-        "handle_digit_share": values.digit_share(handle),
-        "name_length": values.length(snippet.get("title")),
-    }
 
 
 def _parse_upload(call: Call, item: dict[str, Any], observe: Observer) -> None:
@@ -321,36 +289,11 @@ def _definition(at: datetime) -> str:
     return next(name for since, name in DEFINITIONS if at.date().isoformat() >= since)
 
 
-def _parse_comment(call: Call, thread: dict[str, Any], observe: Observer) -> None:
-    about = mapping(thread.get("snippet"))
-    top = mapping(about.get("topLevelComment"))
-    comment = mapping(top.get("snippet"))
-    creator = call.account_id or text(about.get("channelId"))
-    author = text(lenient(comment.get("authorChannelId")).get("value"))
-    comment_id = text(top.get("id")) or text(thread.get("id"))
-    if not (creator and author and comment_id) or author == creator:
-        return  # a closed account's comment, or the creator's own
-    name, written = text(comment.get("authorDisplayName")), text(comment.get("textOriginal"))
-    handle = name.removeprefix("@") if name and name.startswith("@") else None
-    observe.member(
-        creator,
-        author,
-        relation="commenter",
-        comment=(comment_id, written or values.plain(comment.get("textDisplay"))),
-        post_id=text(about.get("videoId")) or text(call.param("videoId")),
-        commented_at=when(moment(comment.get("publishedAt"))),
-        has_picture=_has_picture(comment.get("authorProfileImageUrl")),
-        handle_length=values.length(handle),
-        handle_digit_share=values.digit_share(handle),
-        name_length=values.length(name) if handle is None else None,
-    )
-
-
 PLATFORM = Platform(
     name="youtube",
     collector="youtube/1",
     authorisation="app",
-    endpoints=(CHANNELS, UPLOADS, VIDEOS, STATS, COMMENTS, COMMENTERS, REPORTS),
+    endpoints=(CHANNELS, UPLOADS, VIDEOS, STATS, COMMENTS, SUBSCRIBERS, COMMENTERS, REPORTS),
     pace=Pace(calls=3000, seconds=60, at_once=8),
     audience_posts=20,
     authorise=authorise,
@@ -362,6 +305,7 @@ PLATFORM = Platform(
     listing=listing,
     lookup=lookup,
     audience=audience,
+    granted_audience=subscribers,
     profiles=profiles,
     page=lambda call: Page(int(call.param("maxResults")), whole=False),
     classify=classify,
