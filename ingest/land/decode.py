@@ -68,7 +68,7 @@ def decode(topic: str, payloads: Sequence[bytes | None]) -> Decoded:
             rows[row] = verdicts.judge(row)
         if doubts <= verdicts.errors.keys():  # nothing but poison: the other rows' columns stand
             places = pa.array([None if row in doubts else row for row in range(len(rows))], pa.int64())
-            arrays = [array.take(places) for array in arrays]
+            arrays = [array if array.null_count == len(rows) else array.take(places) for array in arrays]
         else:
             arrays, _ = _arrays(topic, rows)
     return verdicts.decoded(arrays)

@@ -8,7 +8,7 @@ partition waits for its PUT as compressed Parquet (about 80 bytes an event) and 
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
@@ -57,32 +57,28 @@ def rows(slot: chain.Slot, chunk: Chunk) -> pa.Table:
     """The chunk as rows of the lake: the envelope, then the typed columns. Never raises for any bytes."""
     decoded = decode(slot.topic, chunk.payloads)
     count = len(chunk.offsets)
-    if decoded.errors or decoded.beyond:
-        errors = pa.array([decoded.errors.get(row) for row in range(count)], pa.string())
-        payloads = pa.array(
-            [
-                payload if row in decoded.errors or row in decoded.beyond else None
-                for row, payload in enumerate(chunk.payloads)
-            ],
-            pa.binary(),
-        )
-        headers = pa.array(
-            [_headers(chunk.sources[row]) if row in decoded.errors else None for row in range(count)],
-            pa.string(),
-        )
-    else:
-        errors, payloads, headers = (pa.nulls(count, kind) for kind in (pa.string(), pa.binary(), pa.string()))
+    kept = decoded.errors.keys() | decoded.beyond
     envelope = [
         pa.repeat(pa.scalar(slot.topic), count),
         pa.repeat(pa.scalar(slot.partition, pa.int32()), count),
         pa.array(chunk.offsets, pa.int64()),
         pa.array(chunk.timestamps, pa.int64()).cast(TIMESTAMP),
         pa.array(chunk.keys, pa.binary()),
-        payloads,
-        headers,
-        errors,
+        _sparse(count, {row: chunk.payloads[row] for row in kept}, pa.binary()),
+        _sparse(count, {row: _headers(chunk.sources[row]) for row in decoded.errors}, pa.string()),
+        _sparse(count, decoded.errors, pa.string()),
     ]
     return pa.Table.from_arrays([*envelope, *decoded.table.columns], schema=lake_schema(slot.topic))
+
+
+def _sparse(count: int, values: Mapping[int, object], kind: pa.DataType) -> pa.Array:
+    """A column of nulls but for some rows."""
+    if not values:
+        return pa.nulls(count, kind)
+    column: list[object] = [None] * count
+    for row, value in values.items():
+        column[row] = value
+    return pa.array(column, kind)
 
 
 class ObjectWriter:

@@ -53,10 +53,8 @@ def main() -> int:
         if name in asked.skip or (asked.only and name not in asked.only):
             continue
         events = asked.events or usual
-        free, needed = (
-            shutil.disk_usage(tempfile.gettempdir()).free,
-            events * (DISK_BYTES_PER_LARGE_EVENT if name == "large" else DISK_BYTES_PER_EVENT),
-        )
+        needed = events * (DISK_BYTES_PER_LARGE_EVENT if name == "large" else DISK_BYTES_PER_EVENT)
+        free = shutil.disk_usage(tempfile.gettempdir()).free
         if free < needed:
             print(f"{name}: skipped, {tempfile.gettempdir()} has {free / 1e9:.1f} GB free of {needed / 1e9:.1f} needed")
             continue
