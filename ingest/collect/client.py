@@ -53,7 +53,10 @@ logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 @dataclass(frozen=True)
 class Exchange:
-    """One call, its answer, what that means and says. The outcome is ok, gone, malformed or a refusal of this call."""
+    """One call, its answer, what that means and says.
+
+    The outcome is ok, gone, malformed, a refusal of this call, or exhausted where it has a budget of its own.
+    """
 
     call: Call
     answer: Answer
@@ -155,6 +158,8 @@ class Client:
                     self._close(host, Refused(self._words("refused", call, verdict)))
                 return exchange
             if verdict.outcome is Outcome.EXHAUSTED:
+                if call.endpoint and call.endpoint.apart:
+                    return exchange
                 if self._ledger:
                     self._ledger.mark_spent()
                 self._close(host, Exhausted(self._words("spent its budget for", call, verdict), verdict.retry_at))

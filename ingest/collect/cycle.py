@@ -31,6 +31,8 @@ class Cycle:
         """Posts that were there, for the next run."""
         self._wanted: dict[str, str] = {}
         """Posts to look up, account_id by post_id: those of several accounts go into one call."""
+        self._recounted: set[str] = set()
+        """Of these, those of which the counters are enough."""
 
     async def run(self, watched: Sequence[Watched]) -> None:
         """Collect all watched accounts, a chunk after another."""
@@ -68,6 +70,9 @@ class Cycle:
         shown: set[str] = set()
         if account.listing:
             wanted, shown = await self._list(account, known, wanted)
+        if self._session.platform.recount:
+            due = (known[post] for post in wanted if post in known)
+            self._recounted.update(post.post_id for post in due if ladder.needs_counters_alone(post, self._now))
         await self._want(account.account_id, wanted)
         if self._session.client.granted(account.account_id):
             await self._insights(account, sorted(wanted | shown))
@@ -176,8 +181,11 @@ class Cycle:
                 single = await session.client.ask(dataclasses.replace(other, owners=wanted))
                 self._publish(single.reading.posts)
 
-        platform = session.platform
-        calls = platform.lookup_of(wanted) if platform.lookup_of else platform.lookup(list(wanted))
+        platform, recounted = session.platform, self._recounted & wanted.keys()
+        self._recounted -= recounted
+        calls = platform.recount(sorted(recounted)) if platform.recount else []
+        whole = {post: account for post, account in wanted.items() if post not in recounted}
+        calls += platform.lookup_of(whole) if platform.lookup_of else platform.lookup(list(whole))
         await each(calls, session.spared(ask))
 
     def _publish(self, posts: Sequence[PostObserved]) -> None:

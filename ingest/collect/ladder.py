@@ -15,6 +15,7 @@ STEPS = (
     (timedelta(days=30), timedelta(days=1)),
     (HORIZON, timedelta(days=7)),
 )
+WEEK = timedelta(days=7)
 SLACK = timedelta(minutes=10)
 """A schedule's runs begin some minutes early or late; an hourly run must not find a post 59 minutes old and skip it."""
 
@@ -49,6 +50,16 @@ def due(known: Iterable[Known], now: datetime) -> list[Known]:
     One that is gone for certain is not looked for again; should it come back, its account's listing shows it.
     """
     return [post for post in known if post.state != "gone" and is_due(post.published_at, post.last_seen_at, now)]
+
+
+def needs_counters_alone(post: Known, now: datetime) -> bool:
+    """Whether it is enough to count a known post anew: it is read whole all its first day, and then once a week.
+
+    So what an author changes is seen within a week, and within the month after which some platforms want it refreshed.
+    """
+    age, then = now - post.published_at, post.last_seen_at - post.published_at
+    was_read = post.state == "visible" and then > timedelta()
+    return was_read and age >= timedelta(days=1) and age // WEEK == then // WEEK
 
 
 def list_back_to(known: Iterable[Known], now: datetime) -> datetime:

@@ -33,6 +33,8 @@ class Endpoint:
     """Subjects that one call may ask for."""
     cost: int = 0
     """Units of the platform's budget that one call costs."""
+    apart: bool = False
+    """Counts against a budget of its own: where that is spent, only such calls end."""
     audience: bool = False
     """Its answers hold members of an audience: nothing of them is kept outside the events' features."""
     consent: bool = False
@@ -282,6 +284,8 @@ class Platform:
     """Formats of posts that are there only while they last, and never looked up by id."""
     lookup_of: Callable[[Mapping[str, str]], list[Call]] | None = None
     """Instead of `lookup`, where whose posts they are decides who is asked: account ids by post id."""
+    recount: Callable[[Sequence[str]], list[Call]] | None = None
+    """Calls that look up the counters alone of posts that were read whole; None where they cost what `lookup` costs."""
     consented: Callable[[Account, Sequence[str], datetime], list[Call]] = lambda _, __, ___: []
     """Further calls for an account with a grant, and for those of its posts that a run at a moment reads: insights."""
     daily_units: Callable[[Settings], int | None] = lambda _: None

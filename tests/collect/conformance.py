@@ -22,7 +22,7 @@ from ingest.events import PostObserved, moment
 from tests.collect.stage import NOW, Direct, Ran, Stage, accounts, sandbox, truth
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
-WEEK, WEEKS = timedelta(days=7), timedelta(days=35)
+DAYS, WEEKS = timedelta(days=5), timedelta(days=35)
 COUNTERS = ("views", "impressions", "likes", "score", "comments", "shares", "saves", "quotes")
 OFTEN_NULL = {"shares", "saves", "quotes"}
 """Counters that a platform may leave out without a word."""
@@ -161,7 +161,7 @@ def deleted_posts_become_tombstones(stage: Stage, first: Ran, later: Ran) -> Non
 
 
 def phases(stage: Stage) -> Iterator[tuple[str, set[str], dict[str, Any], Ran]]:
-    """A first collect, one a week later, and a sample: (name, calls first made in it, store before it, clean run)."""
+    """A first collect, one days later, and a sample: (name, calls first made in it, store before it, clean run)."""
     known: set[str] = set()
     for name in THROUGH:
         before = stage.remember()
@@ -174,7 +174,7 @@ def phases(stage: Stage) -> Iterator[tuple[str, set[str], dict[str, Any], Ran]]:
 
 def act(stage: Stage, phase: str, run_id: str) -> Ran:
     """One phase's run."""
-    return stage.run("sample" if phase == "sample" else "collect", run_id, NOW + WEEK if phase == "later" else NOW)
+    return stage.run("sample" if phase == "sample" else "collect", run_id, NOW + DAYS if phase == "later" else NOW)
 
 
 def fault_ends_right(stage: Stage, kind: str, endpoint: str, phase: str, before: dict[str, Any], clean: Ran) -> None:

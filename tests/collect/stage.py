@@ -20,6 +20,7 @@ from infra.sandbox.app import Sandbox
 from infra.sandbox.wire import Request
 from ingest.collect import client, cycle, run, sampling, session, transport
 from ingest.collect.outcome import PlatformFailed
+from ingest.collect.platforms import REGISTRY
 from ingest.events import TOPICS, BatchPublished, encode, topic
 from ingest.settings import Settings, load
 from tests.land.memory import MemoryStore
@@ -47,7 +48,7 @@ class Moving(asyncio.SelectorEventLoop):
 
     def _run_once(self) -> None:
         if not self._ready and self._scheduled:
-            # A little further each time: a limiter short of a rounding error waits for less than a clock of floats shows.
+            # A little further each time: what a limiter lacks by rounding is less than such a clock can show.
             Moving.moved = max(Moving.moved + 1e-6, self._scheduled[0].when())
         super()._run_once()
 
@@ -184,8 +185,10 @@ class Stage:
         return {name for platform, name, _ in sandbox().truth.requests if platform == self.platform} - {"unknown"}
 
     def units(self) -> int:
-        """Units that the sandbox counted since `forget`."""
-        return sum(int(row["units"]) for row in sandbox().surfaces[self.platform].spent.rows())
+        """Units that the sandbox counted since `forget`, but for those of calls with a budget of their own."""
+        apart = {one.name.rpartition(":")[2] for one in REGISTRY[self.platform].endpoints if one.apart}
+        rows = sandbox().surfaces[self.platform].spent.rows()
+        return sum(int(row["units"]) for row in rows if row["bucket"] not in apart)
 
 
 def truth(what: str, at: datetime, **asked: str) -> Any:

@@ -1,6 +1,7 @@
 """The ladder reads what is due, all of what is due and nothing else."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -89,3 +90,24 @@ def test_the_first_sight_of_an_account_lists_back_to_the_horizon_and_later_ones_
     assert ladder.list_back_to([known(), known(BORN + timedelta(days=2))], now) == BORN + timedelta(days=2)
     in_future = known(now + timedelta(days=1))
     assert ladder.list_back_to([known(), in_future], now) == BORN
+
+
+def test_a_post_is_read_whole_all_its_first_day_and_then_once_a_week():
+    seen, at, whole = BORN + timedelta(minutes=5), BORN, []
+    while (at := at + HOUR) < BORN + HORIZON:
+        if ladder.is_due(BORN, seen, at):
+            if not ladder.needs_counters_alone(known(last_seen_at=seen), at):
+                whole.append(at - BORN)
+            seen = at
+    first_day = [age for age in whole if age < timedelta(days=1)]
+    assert len(first_day) == 23
+    later = whole[len(first_day) :]
+    assert [age // timedelta(days=7) for age in later] == list(range(1, 13)), "once in each week of its age"
+    assert max(after - before for before, after in pairwise(whole)) < timedelta(days=14)
+
+
+def test_a_post_that_was_never_read_or_was_hidden_is_read_whole():
+    late = BORN + timedelta(days=3)
+    assert ladder.needs_counters_alone(known(last_seen_at=BORN + HOUR), late)
+    assert not ladder.needs_counters_alone(known(last_seen_at=BORN), late)
+    assert not ladder.needs_counters_alone(known(last_seen_at=BORN + HOUR, state="hidden"), late)

@@ -1,12 +1,13 @@
-"""What is YouTube's own: subscribers by an owner's grant."""
+"""What is YouTube's own: subscribers by an owner's grant, and counters out of a budget of their own."""
 
 from datetime import timedelta
 
 import pytest
 
 from ingest.collect.grants import Grants
+from ingest.events import moment
 from tests.collect import conformance as must
-from tests.collect.stage import NOW, set_up
+from tests.collect.stage import NOW, accounts, set_up
 from tests.collect.stage_youtube import grant
 
 WATCHED = must.plain("youtube", 2)
@@ -48,3 +49,39 @@ def test_a_grant_without_the_scope_costs_the_subscribers_alone(stage):
     ran = stage.run("sample", "s1", NOW + timedelta(minutes=1))
     assert ran.failure is None
     assert {member.relation for member in ran.events("followers")} == {"commenter"}
+
+
+def read_by(ran, endpoint):
+    return {post.post_id: post for post in ran.events("posts") if post.endpoint == endpoint and post.state == "visible"}
+
+
+def test_known_videos_past_their_first_day_are_counted_out_of_the_other_budget(stage):
+    first = stage.run("collect", "r1")
+    stage.forget()
+    ran = stage.run("collect", "r2", NOW + timedelta(days=1, hours=1))
+    counted, whole = read_by(ran, "videos:batchGetStats"), read_by(ran, "videos")
+    assert counted.keys() < first.visible
+    assert counted
+    assert whole.keys().isdisjoint(counted)
+    assert ran.notice.quota_units == stage.units()
+    at = NOW + timedelta(days=1, hours=1)
+    for row in (row for row in accounts("youtube") if row["account"] in WATCHED):
+        asked = {"platform": "youtube", "account_id": row["account_id"]}
+        for post in (post for post in counted.values() if post.account_id == row["account_id"]):
+            must.counters_are_the_truth(post, asked)
+            assert (post.title, post.format) == (None, None), "left to the whole readings"
+            assert at - timedelta(days=90) < moment(post.published_at) <= at - timedelta(days=1)
+
+
+def test_when_the_budget_of_counters_is_spent_videos_are_read_whole(stage):
+    stage.run("collect", "r1")
+    before = stage.remember()
+    late = NOW + timedelta(days=1, hours=1)
+    clean = stage.run("collect", "r2", late)
+    stage.store.objects = before
+    stage.fault(kind="quota", endpoint="videos:batchGetStats", times=100)
+    ran = stage.run("collect", "r3", late)
+    assert ran.failure is None
+    assert read_by(ran, "videos:batchGetStats") == {}
+    assert read_by(ran, "videos").keys() >= read_by(clean, "videos:batchGetStats").keys() > set()
+    assert ran.notice.quota_units > clean.notice.quota_units

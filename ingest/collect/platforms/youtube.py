@@ -48,7 +48,14 @@ UPLOADS = Endpoint(
     "playlistItems", "/youtube/v3/playlistItems", {"part": "contentDetails,status", "maxResults": "50"}, cost=1
 )
 VIDEOS = Endpoint("videos", "/youtube/v3/videos", {"part": VIDEO_PARTS}, batch=50, cost=1)
-STATS = Endpoint("videos:batchGetStats", "/youtube/v3/videos:batchGetStats", batch=50, cost=1)
+# Counters alone, out of 10,000 units a day of their own: what is left of the others is for lists.
+STATS = Endpoint(
+    "videos:batchGetStats",
+    "/youtube/v3/videos:batchGetStats",
+    {"part": "snippet,statistics,contentDetails"},
+    batch=50,
+    apart=True,
+)
 
 CHANNEL_ID = re.compile(r"UC[\w-]{22}", re.ASCII)
 SHORT_SECONDS = 180
@@ -100,6 +107,16 @@ def listing(account: Account, short: bool) -> Call:
 
 def lookup(posts: Sequence[str]) -> list[Call]:
     return VIDEOS.calls(BASE, "id", posts, separator=",")
+
+
+def recount(posts: Sequence[str]) -> list[Call]:
+    return STATS.calls(BASE, "id", posts, separator=",")
+
+
+def instead(call: Call, verdict: Verdict) -> list[Call]:
+    """Whole videos, once the budget of the counters alone is spent."""
+    is_spent = call.endpoint == STATS and verdict.outcome is Outcome.EXHAUSTED
+    return lookup(call.listed("id")) if is_spent else []
 
 
 def next_page(call: Call, answer: Answer) -> Call | None:
@@ -256,7 +273,7 @@ def _parse_video(call: Call, post_id: str, item: dict[str, Any], observe: Observ
         state_reason="private" if private else text(status.get("uploadStatus")) if removed else None,
         published_at=when(moment(snippet.get("publishedAt") or snippet.get("publishTime"))),
         url=f"https://www.youtube.com/watch?v={post_id}",
-        format=kind if snippet or details else None,
+        format=kind if (snippet or details) and call.endpoint != STATS else None,  # too little to tell a short by
         relation="original",
         title=title,
         text=description,
@@ -304,6 +321,8 @@ PLATFORM = Platform(
     resolve=resolve,
     listing=listing,
     lookup=lookup,
+    recount=recount,
+    instead=instead,
     audience=audience,
     granted_audience=subscribers,
     profiles=profiles,
