@@ -15,6 +15,7 @@ from ingest.land import chain
 from ingest.land.broker import Broker, Log, Topic, close, consumer_settings
 from ingest.land.group import GroupOffsets
 from ingest.land.heads import Heads
+from ingest.land.lag import Lag
 from ingest.land.partition import PATIENCE_SECONDS, Clock, Ending, Partition, Records, Totals
 from ingest.settings import Settings
 
@@ -49,16 +50,13 @@ class Landing:
         self._polled = clock.now()
         self._known_at: dict[str, float] = {}
         """The poll after which a topic was last seen to be the one that it was."""
-        self._ends: dict[chain.Slot, int] = {}
-        self._since: dict[chain.Slot, int] = {}
+        self.lag = Lag()
         self.paused = False
         """Whether nothing is read because the buffers are full."""
         self.totals: dict[str, Totals] = {}
         """By topic, what was landed of all partitions that were ever held."""
         self.topics: dict[str, Topic] = {}
         self.partitions: dict[chain.Slot, Partition] = {}
-        self.ended: dict[chain.Slot, int] = {}
-        """Where Kafka said that a partition's log ends, for logs that end with offsets of no record."""
         self._consumer: Consumer | None = None
 
     @property
@@ -100,9 +98,7 @@ class Landing:
                 clock=self._clock,
                 day=self._heads.day(slot),
             )
-            self.ended.pop(slot, None)
-            self._ends[slot] = logs[partition].end
-            self._since.pop(slot, None)
+            self.lag.hold(slot, logs[partition].end)
             places.append(self.place(slot))
         return places
 
@@ -158,7 +154,7 @@ class Landing:
             if slot in replaced or not self._take(self.partitions[slot], batch):
                 again.add(slot)
             elif self.partitions[slot].rows:
-                self._since.setdefault(slot, batch[0].timestamp()[1])
+                self.lag.read(slot, batch[0].timestamp()[1])
         for slot in again:
             self.seek(self.partitions[slot])
         self._keep_budget()
@@ -212,7 +208,7 @@ class Landing:
         self._require_same_topic(partition.slot)
         before = replace(partition.totals)
         ending = partition.land(patience)
-        self._since.pop(partition.slot, None)
+        self.lag.landed(partition.slot)
         self.totals.setdefault(partition.slot.topic, Totals()).add(partition.totals, before)
         return ending
 
@@ -239,18 +235,7 @@ class Landing:
         for slot in self.partitions:
             place = TopicPartition(self._settings.topic(slot.topic), slot.partition)
             _, high = self.consumer.get_watermark_offsets(place, cached=True) or (0, 0)
-            self._ends[slot] = max(self._ends[slot], high)
-
-    def lag(self, partition: Partition) -> int:
-        """Records behind the head, as far as was noted."""
-        slot = partition.slot
-        # A log may end with offsets of no record. While a buffer is being landed, it is empty, but not done.
-        reached = partition.head if slot in self._since else max(partition.head, self.ended.get(slot, 0))
-        return max(0, self._ends.get(slot, 0) - reached)
-
-    def since(self, slot: chain.Slot) -> int | None:
-        """When the oldest record behind the head arrived, in Kafka's milliseconds; None while it has not been read."""
-        return self._since.get(slot)
+            self.lag.heard(slot, high)
 
     def silent_seconds(self) -> float:
         """Time since the last poll."""
@@ -333,7 +318,7 @@ class Landing:
         slot = chain.Slot(str(message.topic())[self._prefix :], int(message.partition() or 0))
         match error.code():
             case KafkaError._PARTITION_EOF:
-                self.ended[slot] = int(message.offset() or 0)
+                self.lag.end(slot, int(message.offset() or 0))
             case KafkaError._AUTO_OFFSET_RESET | KafkaError.OFFSET_OUT_OF_RANGE if slot in self.partitions:
                 log.warning("out of range topic=%s partition=%d error=%s", slot.topic, slot.partition, error.str())
                 self._find_again(slot)

@@ -140,7 +140,7 @@ class LandingCollector:
         now = time.time()
         for slot, partition in held.items():
             labels = slot.topic, str(slot.partition)
-            behind, since = self._landing.lag(partition), self._landing.since(slot)
+            behind, since = self._landing.lag.records(partition), self._landing.lag.since(slot)
             lag.add_metric(labels, behind)
             if not behind:
                 age.add_metric(labels, 0)

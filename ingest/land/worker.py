@@ -79,7 +79,7 @@ def _drain(
         landing.land_due()
         for slot in list(waiting):
             partition = landing.partitions[slot]
-            reached = max(partition.position, landing.ended.get(slot, 0)) >= ends[slot]
+            reached = max(partition.position, landing.lag.ended(slot)) >= ends[slot]
             if reached and partition.rows and not landing.land(partition):
                 landing.seek(landing.partitions[slot])
             elif reached and not partition.rows:
