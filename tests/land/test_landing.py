@@ -13,6 +13,8 @@ from confluent_kafka import Producer, TopicPartition
 
 from ingest.errors import DependencyFailed, Misconfigured
 from ingest.land import chain, worker
+from ingest.land.consumer import Landing
+from ingest.land.partition import Partition
 from ingest.land.store import S3Store
 from ingest.land.verify import verify
 from ingest.settings import Settings
@@ -107,6 +109,23 @@ def test_a_topic_made_anew_ends_with_2_and_two_ways_out_while_other_topics_land(
     assert len(rows(settings, "notices")) == 1
     assert len(rows(settings, "posts")) == 5
     assert not all(row["ok"] for row in verify(settings, ["posts"]))
+
+
+def test_what_was_read_before_its_topic_was_made_anew_does_not_land(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    land = Landing.land
+
+    def land_too_late(landing: Landing, partition: Partition, *patience: float) -> bool:
+        make_anew(settings, "posts")
+        produce(settings, 1)  # waits until the new topic is known
+        return land(landing, partition, *patience)
+
+    send(settings, "posts", [wire(post())] * 5)
+    monkeypatch.setattr(Landing, "land", land_too_late)
+    with pytest.raises(Misconfigured, match="deleted and made anew"):
+        worker.drain(settings)
+    assert rows(settings) == []
 
 
 def test_records_with_producers_timestamps_are_refused(settings: Settings) -> None:
