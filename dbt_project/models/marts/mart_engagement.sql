@@ -39,7 +39,7 @@
         'rate': sum_of_measured(['latest_12_mean_likes', 'latest_12_mean_comments']) ~ ' / nullif(followers, 0)',
         'counters': ['likes', 'comments'],
         'denominator_basis': 'followers_as_of',
-        'posts_measured': 'latest_12_with_likes',
+        'posts_measured': 'latest_12_measured',
     },
     {
         'formula': 'modash_likes_by_followers',
