@@ -77,6 +77,7 @@ class Settings(BaseSettings):
 
     # Collectors
     source: Literal["sandbox", "live"] = "sandbox"
+    sandbox_shorten: float = Field(default=1.0, ge=1, description="by what the sandbox divides its rate windows")
     watchlist_path: Path = ROOT / "dbt_project" / "seeds" / "watchlist.csv"
     youtube_api_key: SecretStr = SecretStr("")
     youtube_daily_units: int = 10_000
@@ -171,6 +172,11 @@ class Settings(BaseSettings):
     def s3(self) -> str:
         """URL of the S3 API."""
         return self.s3_endpoint or f"http://127.0.0.1:{self.s3_port}"
+
+    @cached_property
+    def shorten(self) -> float:
+        """By what stated rate windows are shorter than the platforms say."""
+        return self.sandbox_shorten if self.source == "sandbox" else 1.0
 
     @cached_property
     def sandbox(self) -> str:

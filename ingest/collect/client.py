@@ -10,11 +10,9 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from types import TracebackType
 from typing import Self
-
-from aiolimiter import AsyncLimiter
 
 from ingest.collect.credentials import Credentials
 from ingest.collect.interpret import dead_letter, interpret, scrub
@@ -30,6 +28,7 @@ from ingest.collect.outcome import (
     Unavailable,
     Verdict,
 )
+from ingest.collect.pace import Gate
 from ingest.collect.platform import Call, Platform, Reading
 from ingest.collect.quota import Ledger
 from ingest.collect.transport import Clock, connect
@@ -44,8 +43,6 @@ BACKOFF_SECONDS = 0.5
 BACKOFF_LIMIT_SECONDS = 30.0
 FAULTS_OF_HOST = 3
 """Calls given up one after another until the host itself counts as down."""
-
-LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 # Its lines hold whole addresses, and those of audience calls name members.
 logging.getLogger("httpx2").setLevel(logging.WARNING)
@@ -68,14 +65,26 @@ class Exchange:
 class Host:
     """What is known of one host in this run."""
 
-    gate: asyncio.Semaphore
-    limiter: AsyncLimiter
-    not_before: datetime = LONG_AGO
+    gates: dict[str, Gate] = field(default_factory=dict)
+    """Its limits; by endpoint, where each has one of its own."""
     failure: PlatformFailed | None = None
     """Why no more calls go there."""
     given_up: list[PlatformFailed] = field(default_factory=list)
     """Calls given up since the last answer."""
     answered: bool = False
+
+    @property
+    def failures(self) -> list[PlatformFailed]:
+        """Why it was given up, or which of its limits were."""
+        if self.failure:
+            return [self.failure]
+        return [gate.failure for gate in self.gates.values() if gate.failure]
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether no call goes there any more, or none was ever answered."""
+        closed = bool(self.gates) and all(gate.failure for gate in self.gates.values())
+        return closed or self.failure is not None or bool(self.given_up and not self.answered)
 
 
 class Client:
@@ -116,11 +125,9 @@ class Client:
 
     def failures(self) -> tuple[list[PlatformFailed], bool]:
         """Why hosts were given up, and whether every host that was asked is among them."""
-        failed = {
-            name: host.failure or (None if host.answered else next(iter(host.given_up), None))
-            for name, host in self._hosts.items()
-        }
-        return [failure for failure in failed.values() if failure], bool(failed) and all(failed.values())
+        hosts = self._hosts.values()
+        failed = [host.failures or ([] if host.answered else host.given_up[:1]) for host in hosts]
+        return [why for whys in failed for why in whys], bool(hosts) and all(host.is_closed for host in hosts)
 
     def granted(self, account_id: str) -> bool:
         """Whether calls may be made under an account's grant."""
@@ -134,10 +141,8 @@ class Client:
         exchange with a refusal, without an answer where there was no grant to ask by.
         """
         call = self._platform.address(self._settings, call)
-        pace = self._platform.pace
-        if call.host not in self._hosts:
-            self._hosts[call.host] = Host(asyncio.Semaphore(pace.at_once), AsyncLimiter(pace.calls, pace.seconds))
-        host = self._hosts[call.host]
+        host = self._hosts.setdefault(call.host, Host())
+        gate = self._gate(host, call)
         renewed = False
         for number in range(1, TRIES + 1):
             spoken = self._dialect
@@ -145,9 +150,9 @@ class Client:
             carried = await self._carried(host, call)
             if isinstance(carried, Verdict):
                 return Exchange(call, Answer(0, {}, b"", call.url), carried, Reading())
-            async with host.gate:
-                await self._wait_for(host)
-                exchange = await self._try(host, call, carried)
+            async with gate.places:
+                passed = await self._wait_for(host, gate)
+                exchange = await self._try(host, gate, passed, call, carried)
             verdict = exchange.verdict
             if verdict.outcome in {Outcome.OK, Outcome.GONE, Outcome.MALFORMED, Outcome.REFUSED}:
                 host.answered, host.given_up = True, []
@@ -164,11 +169,11 @@ class Client:
                     self._ledger.mark_spent()
                 self._close(host, Exhausted(self._words("spent its budget for", call, verdict), verdict.retry_at))
             if verdict.retry_at and verdict.outcome is Outcome.THROTTLED:
-                host.not_before = max(host.not_before, verdict.retry_at)
+                gate.not_before = max(gate.not_before, verdict.retry_at)
             elif number < TRIES:
                 await asyncio.sleep(self._backoff(number, verdict))
         if verdict.outcome is Outcome.THROTTLED:
-            self._close(host, Throttled(self._words("throttled", call, verdict), verdict.retry_at))
+            self._close(gate, Throttled(self._words("throttled", call, verdict), verdict.retry_at))
         failure = Unavailable(self._words("did not answer", call, verdict), verdict.retry_at)
         host.given_up.append(failure)
         if len(host.given_up) >= FAULTS_OF_HOST:
@@ -182,9 +187,17 @@ class Client:
         self._dialect = max(self._dialect, spoken + 1)  # another call may have found out meanwhile
         return True
 
-    def _close(self, host: Host, failure: PlatformFailed) -> None:
-        host.failure = failure
+    def _close(self, way: Host | Gate, failure: PlatformFailed) -> None:
+        way.failure = failure
         raise failure
+
+    def _gate(self, host: Host, call: Call) -> Gate:
+        """The limit that a call counts against."""
+        pace = self._platform.pace
+        name = call.endpoint.name if pace.per_endpoint and call.endpoint else ""
+        if name not in host.gates:
+            host.gates[name] = Gate(pace, self._settings.shorten)
+        return host.gates[name]
 
     async def _carried(self, host: Host, call: Call) -> Mapping[str, str] | Verdict:
         """The headers that authorise a call. What keeps us from getting any counts against the host that wants them."""
@@ -194,29 +207,35 @@ class Client:
             host.given_up.append(failure)
             raise
 
-    async def _wait_for(self, host: Host) -> None:
-        """Until the host may be asked again: by what its answers said, then by the stated limit."""
+    async def _wait_for(self, host: Host, gate: Gate) -> int:
+        """Until the host may be asked: by what its answers said, then by the stated limit. The call's number."""
         while True:
-            if host.failure:
-                raise type(host.failure)(str(host.failure), host.failure.retry_at)  # each call its own traceback
-            wait = host.not_before - self._clock.now()
-            if wait > PATIENCE:
-                message = f"{self._platform.name} asks us to wait until {instant(host.not_before)}. Run again then"
-                self._close(host, Throttled(message, host.not_before))
-            if wait <= timedelta():
-                break
-            await asyncio.sleep(wait.total_seconds())
-        await host.limiter.acquire()
+            if failure := host.failure or gate.failure:
+                raise type(failure)(str(failure), failure.retry_at)  # each call its own traceback
+            until = gate.until(self._clock.now())
+            if until is None:
+                return gate.enter(self._clock.now())
+            wait = until - self._clock.now()
+            if wait > PATIENCE and not gate.waits_for_answers:
+                message = f"{self._platform.name} asks us to wait until {instant(until)}. Run again then"
+                self._close(gate, Throttled(message, until))
+            await gate.changed(wait)
 
-    async def _try(self, host: Host, call: Call, carried: Mapping[str, str]) -> Exchange:
-        """One request and what came of it."""
+    async def _try(
+        self, host: Host, gate: Gate, passed: int, call: Call, carried: Mapping[str, str]
+    ) -> Exchange:  # fmt: skip
+        """One request, whose gate was entered, and what came of it."""
         cost, asked_at = self._platform.price(call, None), self._clock.now()
-        if self._ledger and cost:
-            try:
+        rate = None
+        try:
+            if self._ledger and cost:
                 self._ledger.spend(cost, asked_at)
-            except Exhausted as failure:
-                self._close(host, failure)
-        answer = await self._wire.send(call, carried)
+            answer = await self._wire.send(call, carried)
+            rate = self._platform.rate(answer)
+        except Exhausted as failure:
+            self._close(host, failure)
+        finally:
+            gate.leave(passed, rate, self._clock.now())
         at = self._clock.now()
         if self._ledger and (saved := cost - self._platform.price(call, answer)):
             self._ledger.refund(saved, asked_at)
@@ -233,9 +252,6 @@ class Client:
             consent_id=self._credentials.consent_id(call),
         )
         self.outcomes[verdict.outcome] += 1
-        rate = self._platform.rate(answer)
-        if rate and rate.left == 0 and rate.reset:
-            host.not_before = max(host.not_before, rate.reset)
         if verdict.outcome is Outcome.MALFORMED:
             secrets = self._credentials.secrets
             self._bury(dead_letter(self._platform, call, answer, verdict, at=at, run_id=self._run_id, secrets=secrets))

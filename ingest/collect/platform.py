@@ -188,16 +188,20 @@ class Reading:
 
 @dataclass(frozen=True)
 class Pace:
-    """A stated limit: calls in so many seconds, and how many of them at once; to one host."""
+    """A stated limit: calls in so many seconds, and how many of them at once; to one host (`pace.py`)."""
 
     calls: int
     seconds: float
     at_once: int
+    kind: Literal["window", "sliding"] = "sliding"
+    """Whether answers' headers tell what is left of a window, or nobody tells and any stretch of time counts."""
+    per_endpoint: bool = False
+    """Whether each endpoint has a limit of its own."""
 
 
 @dataclass(frozen=True)
 class Rate:
-    """What rate headers say: calls left, and when the count begins anew."""
+    """What rate headers say: calls left, and when the count begins anew; None where they do not say."""
 
     left: int | None
     reset: datetime | None

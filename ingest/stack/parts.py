@@ -147,7 +147,10 @@ def _sandbox(settings: Settings) -> Part:
     return Part(
         name="sandbox",
         title="sandbox (stand-in platforms)",
-        command=[sys.executable, "-m", "infra.sandbox", "--port", str(settings.sandbox_port)],
+        command=[
+            *(sys.executable, "-m", "infra.sandbox", "--port", str(settings.sandbox_port)),
+            *("--shorten", str(settings.shorten)),
+        ],
         ports={"sandbox_port": settings.sandbox_port},
         where=settings.sandbox,
         is_well=lambda: _answers(f"{settings.sandbox}/_health", exactly=200),

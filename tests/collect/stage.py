@@ -47,9 +47,10 @@ class Moving(asyncio.SelectorEventLoop):
         return Moving.moved
 
     def _run_once(self) -> None:
-        if not self._ready and self._scheduled:
+        due = [timer.when() for timer in self._scheduled if not timer.cancelled()]
+        if not self._ready and due:
             # A little further each time: what a limiter lacks by rounding is less than such a clock can show.
-            Moving.moved = max(Moving.moved + 1e-6, self._scheduled[0].when())
+            Moving.moved = max(Moving.moved + 1e-6, min(due))
         super()._run_once()
 
 

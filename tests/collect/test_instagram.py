@@ -74,12 +74,14 @@ def test_without_a_token_or_its_account_the_next_step_is_named(missing):
         instagram.authorise(settings)
 
 
-def test_at_a_hundred_percent_nothing_is_left_for_an_hour():
-    headers = {"date": "Sun, 22 Nov 2026 10:00:00 GMT", "x-app-usage": '{"call_count":99,"total_time":100}'}
-    rate = instagram.rate(Answer(200, headers, b"{}"))
-    assert (rate.left, rate.reset) == (0, datetime(2026, 11, 22, 11, tzinfo=UTC))
-    assert instagram.rate(Answer(200, headers | {"x-app-usage": '{"call_count":99}'}, b"{}")) is None
-    assert instagram.rate(Answer(200, headers | {"x-app-usage": "{]"}, b"{}")) is None
+def test_of_whole_percents_only_what_is_left_for_certain_may_be_used():
+    def left(usage):
+        rate = instagram.rate(Answer(200, {"x-app-usage": usage}, b"{}"))
+        return rate and (rate.left, rate.reset)
+
+    assert left('{"call_count":99,"total_time":100}') == left('{"call_count":99}') == (0, None)
+    assert left('{"call_count":98,"total_time":3}') == (2, None)
+    assert left("{]") is None
 
 
 # What is due is read on the listing

@@ -329,7 +329,7 @@ PLATFORM = Platform(
     collector="bluesky/1",
     authorisation="public",
     endpoints=(PROFILE, PROFILES, FEED, POSTS, FOLLOWERS, MEMBERS),
-    pace=Pace(calls=3000, seconds=300, at_once=8),
+    pace=Pace(calls=3000, seconds=300, at_once=8, kind="window"),
     normalise=normalise,
     resolve=resolve,
     listing=listing,

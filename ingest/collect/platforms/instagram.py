@@ -8,7 +8,6 @@ never by their texts, which are in the token owner's language.
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
@@ -62,6 +61,8 @@ PERMISSIONS = {3, 10, *range(200, 300)}
 APP_REMOVED, NOT_LOADED = 458, 33
 HOUR = timedelta(hours=1)
 """The app's limit counts the calls of an hour that rolls on."""
+CALLS = 200
+"""Of the app in such an hour, for each person who uses it: our own account alone, at least."""
 CHECK_ACCESS = (
     "Check ASSAY_INSTAGRAM_ACCESS_TOKEN and ASSAY_INSTAGRAM_USER_ID: the token of one's own professional account, with "
     "instagram_basic, instagram_manage_insights and pages_read_engagement."
@@ -132,14 +133,9 @@ def asks_discovery(call: Call) -> bool:
 
 
 def rate(answer: Answer) -> Rate | None:
-    """`X-App-Usage` tells percents of the rolling hour; at 100 nothing is left, for an hour at most."""
+    """`X-App-Usage` tells whole percents of the rolling hour: up to the next one may be used. None says until when."""
     used = [value for value in _usage(answer, "x-app-usage").values() if isinstance(value, int | float)]
-    if not used or max(used) < 100:
-        return None
-    try:
-        return Rate(0, parsedate_to_datetime(answer.headers.get("date", "")) + HOUR)
-    except ValueError:
-        return Rate(0, None)
+    return Rate(max(0, int(CALLS * (99 - max(used)) // 100)), None) if used else None
 
 
 def _usage(answer: Answer, header: str) -> dict[str, Any]:
@@ -302,7 +298,7 @@ PLATFORM = Platform(
     collector="instagram/1",
     authorisation="app",
     endpoints=(DISCOVERY, INSIGHTS, COMMENTS),
-    pace=Pace(calls=200, seconds=3600, at_once=4),
+    pace=Pace(calls=CALLS, seconds=3600, at_once=4, kind="window"),
     audience_posts=20,
     relists=True,
     authorise=authorise,

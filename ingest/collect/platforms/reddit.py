@@ -289,8 +289,7 @@ PLATFORM = Platform(
     collector="reddit/1",
     authorisation="app",
     endpoints=(ABOUT, SUBMITTED, INFO, COMMENTS, USERS, MEMBERS),
-    # Reddit permits 1,000 calls in ten minutes; a burst and nine minutes and a half at this pace stay below.
-    pace=Pace(calls=90, seconds=60, at_once=4),
+    pace=Pace(calls=1_000, seconds=600, at_once=4, kind="window"),
     app=AppToken(
         token_url=TOKEN,
         id_setting="reddit_client_id",

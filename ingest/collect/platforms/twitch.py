@@ -302,7 +302,7 @@ PLATFORM = Platform(
     collector="twitch/1",
     authorisation="app",
     endpoints=(USERS, VIDEOS, STREAMS, CHANNELS, FOLLOWERS, MEMBERS),
-    pace=Pace(calls=800, seconds=60, at_once=8),
+    pace=Pace(calls=800, seconds=60, at_once=8, kind="sliding"),
     app=AppToken(token_url=TOKEN, id_setting=CLIENT_ID, secret_setting=CLIENT_SECRET, id_header="Client-Id"),
     oauth=OAuth(
         token_url=TOKEN,

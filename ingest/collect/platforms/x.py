@@ -12,20 +12,9 @@ from zoneinfo import ZoneInfo
 
 from ingest.collect import values
 from ingest.collect.oauth import OAuth
-from ingest.collect.outcome import (
-    OK,
-    TOKEN_EXPIRED,
-    UNKNOWN_PARAMETER,
-    Answer,
-    Outcome,
-    Refused,
-    Verdict,
-    by_status,
-    malformed,
-    retry_after,
-    settled,
-)
-from ingest.collect.platform import Account, Call, Endpoint, Observer, Pace, Page, Platform, Rate
+from ingest.collect.outcome import Answer, Refused, Verdict
+from ingest.collect.platform import Account, Call, Endpoint, Observer, Pace, Page, Platform
+from ingest.collect.platforms._x_problems import ASKED, kind_of, missing, rate, verdict
 from ingest.collect.platforms._x_rows import member_features, read_post, read_user, references
 from ingest.collect.values import identifier, items, lenient, moment, text
 from ingest.settings import Settings
@@ -64,15 +53,9 @@ TWEET = Endpoint("tweets/:id", "/2/tweets/{id}", POST_FIELDS, cost=POST, segment
 OWN = Endpoint("tweets/own", TWEETS.path, OWN_FIELDS, batch=100, cost=POST)
 OF_USERS, OF_ONE = (USERS, USERS_BY, USERNAME, USER), (USERNAME, USER, TIMELINE, FOLLOWERS, TWEET)
 
-ASKED = ("ids", "usernames", "id", "username")
-"""Parameters by which errors name what was asked for; other errors are about what it refers to."""
 EPOCH = datetime(2010, 11, 4, 1, 42, 54, 657_000, tzinfo=UTC)
 """Where the moments in ids begin."""
 OWN_METRICS = timedelta(days=30)
-OF_CREDENTIAL = {"unsupported-authentication", "client-forbidden", "user-suspended", "client-disconnected"}
-THEIR_FAULT = {"internal-error", "service-unavailable", "resource-unavailable"}
-CHECK_TOKEN = "Check ASSAY_X_BEARER_TOKEN and the app's access in X's developer console."  # noqa: S105
-BUY = "Buy credits or raise the spending limit in X's developer console; nothing is asked again in this run."
 
 
 def authorise(settings: Settings) -> dict[str, str]:
@@ -174,115 +157,8 @@ def next_page(call: Call, answer: Answer) -> Call | None:
     return call.with_params(pagination_token=token) if _pages(call) and isinstance(token, str) and token else None
 
 
-def rate(answer: Answer) -> Rate | None:
-    """`x-rate-limit-remaining`, and `x-rate-limit-reset` in seconds since 1970."""
-    left, reset = (answer.headers.get(f"x-rate-limit-{name}", "") for name in ("remaining", "reset"))
-    if not (left or reset):
-        return None
-    return Rate(int(left) if re.fullmatch(r"[0-9]{1,9}", left) else None, _moment(reset))
-
-
-def _moment(seconds: str) -> datetime | None:
-    """A header's seconds since 1970."""
-    return datetime.fromtimestamp(int(seconds), UTC) if re.fullmatch(r"[0-9]{1,11}", seconds) else None
-
-
-def _kind(problem: dict[str, Any]) -> str:
-    """The last part of a problem's type, which is the same at both of X's hosts."""
-    return (text(problem.get("type")) or "").rstrip("/").rpartition("/")[2].lower()
-
-
 def classify(call: Call, answer: Answer, now: datetime) -> Verdict:
-    """By the problem's type. It may stand in a problem of its own or, with status 200, among `errors`."""
-    if verdict := settled(answer, ours=call.endpoint is not None):
-        return verdict
-    return _classify_found(call, answer) if 200 <= answer.status < 300 else _classify_problem(call, answer, now)
-
-
-def _classify_found(call: Call, answer: Answer) -> Verdict:
-    """Errors beside data are about parts of it. Alone they are the outcome where one subject was asked for."""
-    found = answer.document
-    if not isinstance(found, dict) or not found.keys() & {"data", "errors", "meta"}:
-        return malformed("unknown_shape")
-    problems = items(found.get("errors"))
-    if "data" in found or not problems:
-        return OK if "data" in found or isinstance(found.get("meta"), dict) else malformed("unknown_shape")
-    if call.endpoint not in OF_ONE:
-        kinds = {_kind(problem) for problem in problems}
-        return Verdict(Outcome.UNAVAILABLE, min(kinds)) if kinds and kinds <= THEIR_FAULT else OK
-    problem = next((one for one in problems if one.get("parameter") in ASKED), problems[0])
-    if missing := _missing(problem):
-        return Verdict(Outcome.GONE, missing[1])
-    if _kind(problem) in THEIR_FAULT:
-        return Verdict(Outcome.UNAVAILABLE, _kind(problem))
-    return Verdict(Outcome.REFUSED, _kind(problem) or "error", message=text(problem.get("detail")) or "")
-
-
-def _missing(problem: dict[str, Any]) -> tuple[str, str] | None:
-    """State and reason of what is not shown to us; None where the problem is another."""
-    kind, words = _kind(problem), f"{problem.get('title')} {problem.get('detail')}".lower()
-    if kind == "not-authorized-for-resource":
-        return "hidden", "protected"
-    if kind != "resource-not-found":
-        return None
-    return "gone", "suspended" if "suspended" in words or problem.get("title") == "Forbidden" else "not_found"
-
-
-def _classify_problem(call: Call, answer: Answer, now: datetime) -> Verdict:
-    """A problem of its own; some have no `status`, and what some proxy answers has no form at all."""
-    problem = answer.fields
-    if verdict := _limit(answer, now):
-        return verdict
-    if _kind(problem) in THEIR_FAULT:
-        return Verdict(Outcome.UNAVAILABLE, _kind(problem), retry_after(answer, now))
-    if call.endpoint in (*OF_ONE, None) and (missing := _missing(problem)):
-        return Verdict(Outcome.GONE, missing[1])
-    if not problem.keys() & {"type", "title"} or not 400 <= answer.status < 500 or answer.status in {408, 425}:
-        return by_status(answer, now, CHECK_TOKEN)
-    return _refusal(call, answer)
-
-
-def _limit(answer: Answer, now: datetime) -> Verdict | None:
-    """What is used up: money and the month's cap, which headers say nothing of, or a window of a day or less."""
-    problem = answer.fields
-    kind, title = _kind(problem), (text(problem.get("title")) or "").replace(" ", "").lower()
-    if answer.status == 402 or kind in {"credits", "usage-capped"} or title in {"creditsdepleted", "usagecapexceeded"}:
-        return Verdict(Outcome.EXHAUSTED, kind or title or "credits", message=f"{_said(problem)} {BUY}".strip())
-    if answer.status != 429:
-        return None
-    for whose in ("app", "user"):
-        left, reset = (answer.headers.get(f"x-{whose}-limit-24hour-{name}", "") for name in ("remaining", "reset"))
-        if left == "0" and (until := _moment(reset)):
-            return Verdict(Outcome.EXHAUSTED, "day", until, "The day's calls are made.")
-    limits = rate(answer)
-    until = retry_after(answer, now) or (limits.reset if limits else None)
-    return Verdict(Outcome.THROTTLED, "http_429", until, "X asks for fewer calls.")
-
-
-def _refusal(call: Call, answer: Answer) -> Verdict:
-    """A problem of the 4xx that more patience does not help."""
-    problem, status, kind = answer.fields, answer.status, _kind(answer.fields)
-    if status == 401:
-        message, of_app = f"{_said(problem)}. {CHECK_TOKEN}", not call.grant
-        return Verdict(Outcome.REFUSED, TOKEN_EXPIRED, message=message, of_credential=of_app)
-    if status == 400 and call.param("post.fields") and _is_about(problem, "post.fields"):
-        return Verdict(Outcome.REFUSED, UNKNOWN_PARAMETER, message=_said(problem))
-    reason = text(problem.get("reason")) or ("" if kind == "about:blank" else kind) or f"http_{status}"
-    of_credential = kind in OF_CREDENTIAL or (status == 403 and kind in {"", "about:blank"})
-    advice = CHECK_TOKEN if of_credential else "Check the accounts of the watch list."
-    return Verdict(Outcome.REFUSED, reason, message=f"{_said(problem)}. {advice}", of_credential=of_credential)
-
-
-def _said(problem: dict[str, Any]) -> str:
-    return text(problem.get("detail")) or text(problem.get("title")) or ""
-
-
-def _is_about(problem: dict[str, Any], name: str) -> bool:
-    """Whether a refusal of parameters names this one."""
-    return any(
-        name in lenient(one.get("parameters")) or f"[{name}]" in (text(one.get("message")) or "")
-        for one in items(problem.get("errors"))
-    )
+    return verdict(call, answer, now, OF_ONE)
 
 
 def parse(call: Call, answer: Answer, observe: Observer) -> None:
@@ -313,10 +189,10 @@ def _parse_missing(call: Call, rows: list[dict[str, Any]], problems: list[dict[s
     seen = {str(row.get("id")) for row in rows}
     for subject in asked if call.endpoint not in (TIMELINE, FOLLOWERS) or (alone and not rows) else []:
         problem = named.get(subject) or alone
-        missing = _missing(problem) if problem else ("gone", "not_found")
-        if subject in seen or missing is None or not subject.isdigit():
+        missed = missing(problem) if problem else ("gone", "not_found")
+        if subject in seen or missed is None or not subject.isdigit():
             continue
-        state, reason = missing
+        state, reason = missed
         if call.endpoint in (TWEETS, TWEET, OWN):
             observe.post(None, subject, state=state, state_reason=reason)
         else:
@@ -327,7 +203,7 @@ def _parse_posts(
     call: Call, found: dict[str, Any], rows: list[dict[str, Any]], problems: list[dict[str, Any]], observe: Observer
 ) -> None:  # fmt: skip
     media = {row.get("media_key"): row for row in items(lenient(found.get("includes")).get("media"))}
-    failed = {one.get("resource_id") for one in problems if _kind(one) == "field-hydration-failure"}
+    failed = {one.get("resource_id") for one in problems if kind_of(one) == "field-hydration-failure"}
     owner = call.path_values.get("id") if call.endpoint == TIMELINE else None
     times = [published for row in rows if (published := moment(row.get("created_at")))]
     for row in rows:
@@ -343,7 +219,7 @@ PLATFORM = Platform(
     collector="x/1",
     authorisation="app",
     endpoints=(USERS_BY, USERS, USERNAME, USER, TIMELINE, FOLLOWERS, TWEETS, TWEET, OWN),
-    pace=Pace(calls=3_500, seconds=900, at_once=8),
+    pace=Pace(calls=3_500, seconds=900, at_once=8, kind="window", per_endpoint=True),
     authorise=authorise,
     oauth=OAuth(
         token_url=f"{BASE}/2/oauth2/token",

@@ -311,7 +311,7 @@ PLATFORM = Platform(
     collector="youtube/1",
     authorisation="app",
     endpoints=(CHANNELS, UPLOADS, VIDEOS, STATS, COMMENTS, SUBSCRIBERS, COMMENTERS, REPORTS),
-    pace=Pace(calls=3000, seconds=60, at_once=8),
+    pace=Pace(calls=3000, seconds=60, at_once=8, kind="sliding"),
     audience_posts=20,
     authorise=authorise,
     oauth=OWNER,
