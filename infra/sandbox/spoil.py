@@ -9,9 +9,11 @@ from typing import Any
 from infra.sandbox.wire import HTML, Answer
 
 _PAGE = b"<!DOCTYPE html><html><title>Just a moment...</title><body>Checking your browser</body></html>"
-_COUNTER = re.compile(r"(count|counts|likes|views|score|ups)$", re.IGNORECASE)
+_COUNTER = re.compile(r"(count|counts|likes|views|score|ups|num_comments|num_crossposts)$", re.IGNORECASE)
 _NAME = re.compile(r"(display_?name|name|nickname|title|description|bio|note|text)$", re.IGNORECASE)
 _HANDLE = re.compile(r"(user_?name|screen_?name|.*_login|handle)$", re.IGNORECASE)
+HUGE = 2**53 + 1
+"""The first whole number that a float cannot hold."""
 ODD = "\x00\ud800\u202e"
 """NUL, half of a surrogate pair, and the mark that turns the direction of writing."""
 
@@ -50,19 +52,22 @@ def _repeated(document: Any, depth: int = 3) -> Any:
     return document
 
 
-def _zeroed(document: Any) -> Any:
-    """Every counter 0, as a number or as digits."""
+def _counting(document: Any, count: int) -> Any:
+    """Every counter the same, as a number or as digits."""
     if isinstance(document, list):
-        return [_zeroed(row) for row in document]
+        return [_counting(row, count) for row in document]
     if not isinstance(document, dict):
         return document
-    return {name: _zero(value) if _COUNTER.search(name) else _zeroed(value) for name, value in document.items()}
+    return {
+        name: _count(value, count) if _COUNTER.search(name) else _counting(value, count)
+        for name, value in document.items()
+    }
 
 
-def _zero(value: Any) -> Any:
+def _count(value: Any, count: int) -> Any:
     if isinstance(value, str) and value.isdigit():
-        return "0"
-    return 0 if isinstance(value, int) and not isinstance(value, bool) else _zeroed(value)
+        return str(count)
+    return count if isinstance(value, int) and not isinstance(value, bool) else _counting(value, count)
 
 
 def _odd(document: Any) -> Any:
@@ -86,7 +91,8 @@ SPOILING: dict[str, Callable[[Answer], Answer]] = {
     "cut_gzip": _cut_gzip,
     "redirect": _redirect,
     "repeated_rows": lambda answer: _changed(answer, _repeated),
-    "zeroed": lambda answer: _changed(answer, _zeroed),
+    "zeroed": lambda answer: _changed(answer, lambda document: _counting(document, 0)),
+    "huge": lambda answer: _changed(answer, lambda document: _counting(document, HUGE)),
     "odd_names": lambda answer: _changed(answer, _odd),
 }
 """What each of these kinds of fault makes of a good answer."""

@@ -28,7 +28,7 @@ OFTEN_NULL = {"shares", "saves", "quotes"}
 """Counters that a platform may leave out without a word."""
 NOT_SERVED = {"personal", "private", "protected", "age_gated"}
 """Flags of accounts whose posts nobody is shown."""
-READ_AS_ODD = ("zeroed", "odd_names", "repeated_rows")
+READ_AS_ODD = ("zeroed", "huge", "odd_names", "repeated_rows")
 UNREADABLE = ("truncated", "html", "empty", "redirect", "cut_gzip")
 WAITED_OUT = ("throttled", "bare_429", "server_error", "unavailable", "reset", "slow")
 THROUGH = ("collect", "later", "sample")
@@ -134,7 +134,7 @@ def world_posts(platform: str, account_id: str | None = None) -> dict[str, Post]
     return {
         surface.post_id(post): post
         for account in world.of_platform[platform]
-        if account.is_watched and account_id in (None, account.account_id)
+        if (account.is_watched if account_id is None else account.account_id == account_id)
         for at in range(month - 4, month + 1)
         for post in posts.month_posts(account, at, world.fakes)
     }

@@ -1,20 +1,16 @@
 """What is X's alone, against the sandbox: money for every row, two vocabularies, owners' grants, accounts not shown."""
 
 from datetime import timedelta
-from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
-from infra.sandbox.oauth import _challenge
-from infra.sandbox.wire import Request
-from ingest.collect.grants import Grant, Grants
+from ingest.collect.grants import Grants
 from ingest.collect.outcome import Answer, Exhausted
 from ingest.collect.platform import Account
-from ingest.collect.platforms import REGISTRY, x
+from ingest.collect.platforms import x
 from ingest.settings import load
 from tests.collect.stage import NOW, Stage, accounts, sandbox, set_up, truth
-
-REDIRECT = "https://assay.example/back"
+from tests.collect.stage_x import grant
 
 
 def rows(*flags: str) -> list[dict]:
@@ -182,31 +178,6 @@ def test_an_odd_name_and_an_id_beyond_2_to_the_53_stay_as_they_are(tmp_path, mon
     assert "\x00" in seen.display_name
 
 
-def grant(account_id: str) -> Grant:
-    """What the owner's consent gives."""
-    oauth, scopes, verifier = sandbox().surfaces["x"].oauth, REGISTRY["x"].oauth.scopes, "v" * 50
-    app = {"client_id": "sandbox", "redirect_uri": REDIRECT}
-    query = app | {"response_type": "code", "scope": " ".join(scopes), "sandbox_account": account_id}
-    query |= {"code_challenge": _challenge(verifier), "code_challenge_method": "S256"}
-    page = oauth.authorize(Request("GET", "/i/oauth2/authorize", urlencode(query), {}, "", NOW.timestamp()))
-    code = parse_qs(urlsplit(dict(page.headers)["location"]).query)["code"][0]
-    form = app | {"client_secret": "sandbox", "grant_type": "authorization_code", "code": code}
-    body = urlencode(form | {"code_verifier": verifier}).encode()
-    found = oauth.token(Request("POST", "/2/oauth2/token", "", {}, "", NOW.timestamp(), body)).body
-    return Grant(
-        platform="x",
-        account_id=account_id,
-        consent_id="a consent",
-        scopes=scopes,
-        access_token=found["access_token"],
-        refresh_token=found["refresh_token"],
-        expires_at=NOW + timedelta(seconds=found["expires_in"]),
-        refresh_expires_at=None,
-        granted_at=NOW,
-        changed_at=NOW,
-    )
-
-
 def test_an_owner_s_grant_adds_clicks_to_posts_of_30_days_and_is_renewed(stage, row):
     Grants(stage.settings).put(grant(row["account_id"]))
     later = NOW + timedelta(hours=3)  # the token lives two hours
@@ -215,7 +186,7 @@ def test_an_owner_s_grant_adds_clicks_to_posts_of_30_days_and_is_renewed(stage, 
     own = [post for post in ran.events("posts") if post.authorisation == "consent"]
     young = {post.post_id for post in ran.events("posts") if later - x._published(post.post_id) < timedelta(days=30)}
     assert {post.post_id for post in own} == young
-    assert all(post.clicks is not None and post.consent_id == "a consent" for post in own)
+    assert all(post.clicks is not None and post.consent_id == f"consent of {row['account_id']}" for post in own)
     assert any(post.clicks for post in own)
     assert ran.notice.quota_units == stage.units()
     assert asked("token") == 1

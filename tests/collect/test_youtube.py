@@ -85,3 +85,24 @@ def test_when_the_budget_of_counters_is_spent_videos_are_read_whole(stage):
     assert read_by(ran, "videos:batchGetStats") == {}
     assert read_by(ran, "videos").keys() >= read_by(clean, "videos:batchGetStats").keys() > set()
     assert ran.notice.quota_units > clean.notice.quota_units
+
+
+def test_a_video_deleted_between_its_listing_and_its_reading_is_a_tombstone(tmp_path, monkeypatch):
+    losing = must.losing("youtube", 12)
+    stage = set_up("youtube", losing, tmp_path, monkeypatch)
+    mine = {row["account_id"] for row in accounts("youtube") if row["account"] in losing}
+    since = (NOW - timedelta(days=60)).timestamp()
+    found = must.world_posts("youtube").items()
+    lasting = {
+        name: post.deleted_at
+        for name, post in found
+        if post.account.account_id in mine and since < post.published_at < post.deleted_at - 7200
+    }
+    video, deleted = min(lasting.items(), key=lambda pair: abs(pair[1] - NOW.timestamp()))
+    late = NOW + timedelta(seconds=deleted + 60 - NOW.timestamp())
+    stage.fault(kind="shifted", endpoint="playlistItems", seconds=-120, times=1000)
+    ran = stage.run("collect", "r1", late)
+    assert ran.failure is None
+    assert video in {post.post_id for post in ran.events("posts") if post.state == "gone"}
+    must.no_false_tombstones(ran, "youtube", video)
+    assert len(ran.visible) > 20

@@ -117,7 +117,8 @@ def classify(call: Call, answer: Answer, now: datetime) -> Verdict:
         return _classify_success(call, answer.document)
     if call.endpoint == POSTS and answer.status in {400, 404, 405, 406, 410, 422, 501}:
         return Verdict(Outcome.REFUSED, "no_batch", message="This server looks up no several posts at once.")
-    says_so = "error" in answer.fields or (not answer.body.strip() and (answer.status == 410 or call.endpoint is None))
+    bare = not answer.body.strip()  # how old servers say that somebody is gone, and all that WebFinger knows nobody
+    says_so = "error" in answer.fields or (bare and (answer.status == 410 or call.endpoint in (None, WEBFINGER)))
     if answer.status in {404, 410, 451} and says_so:
         return Verdict(Outcome.GONE, f"http_{answer.status}")
     advice = f"{call.host} may let nobody read without an account there. Check its accounts on the watch list."
@@ -304,7 +305,7 @@ PLATFORM = Platform(
     collector="mastodon/1",
     authorisation="public",
     endpoints=(LOOKUP, ACCOUNTS, ACCOUNT, STATUSES, FOLLOWERS, POSTS, POST),
-    pace=Pace(calls=300, seconds=300, at_once=4),
+    pace=Pace(calls=300, seconds=300, at_once=4, kind="window"),
     normalise=normalise,
     resolve=resolve,
     listing=listing,
