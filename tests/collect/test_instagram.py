@@ -1,7 +1,7 @@
 """What is Instagram's alone: nobody and nothing is found by id, and owners' grants tell what discovery does not."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from pydantic import SecretStr
