@@ -100,6 +100,25 @@ def sample(
 
 
 @app.command()
+def plan(
+    platform: Annotated[list[str] | None, typer.Option(help="Only this platform; repeatable.")] = None,
+    posts_a_day: Annotated[float | None, typer.Option(min=0, help="Of every account; default: as measured.")] = None,
+    now: Now = None,
+    as_json: AsJson = False,
+) -> None:
+    """What the watch list will cost a day and a month, what does not fit (exit 1), and what would make it fit."""
+    from ingest.collect import plan
+
+    rows = plan.plan(load(), now=_moment(now), platforms=platform, posts_a_day=posts_a_day)
+    for title, table in [("", rows)] if as_json else plan.tables(rows):
+        _print_rows(table, as_json, title)
+    for line in plan.sources(rows):
+        _say(line)
+    if not all(row["fits"] for row in rows):
+        raise typer.Exit(1)
+
+
+@app.command()
 def parse(
     platform: str,
     files: Annotated[list[Path], typer.Argument(help="HAR 1.2 files of recorded exchanges.")],
@@ -293,7 +312,7 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
+def _print_rows(rows: list[dict[str, Any]], as_json: bool, title: str | None = None) -> None:
     if as_json:
         sys.stdout.write(json.dumps(rows, default=str, ensure_ascii=False) + "\n")
         return
@@ -302,7 +321,7 @@ def _print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
         return
     # A pipe has no width: wide enough then that no value is folded.
     console = Console(width=None if sys.stdout.isatty() else 250, highlight=False)
-    table = Table(box=None, pad_edge=False)
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     if len(rows) == 1:
         table.show_header = False
         for name, value in rows[0].items():

@@ -39,7 +39,7 @@ def collect(
     Unavailable when the platform lets us read nothing more; DependencyFailed when Kafka or the store fails.
     """
     chosen = registered(platform)
-    watched = _watched(settings, chosen, accounts)
+    watched = watched_by(settings, chosen, accounts)
     if not watched:
         return _nothing(chosen, now, run_id, progress)
     store = S3Store(settings)
@@ -69,7 +69,7 @@ def sample(
     Misconfigured without a member key.
     """
     chosen = registered(platform)
-    watched, size = _watched(settings, chosen, accounts), chosen.sample_size(settings)
+    watched, size = watched_by(settings, chosen, accounts), chosen.sample_size(settings)
     if not watched or size < 1:
         why = "no samples are drawn by these settings" if watched else NO_ACCOUNTS
         return _nothing(chosen, now, run_id, progress, why)
@@ -81,8 +81,11 @@ def sample(
     return run_session(settings, chosen, work, store=store, now=now, run_id=run_id, key=key, progress=progress)
 
 
-def _watched(settings: Settings, platform: Platform, accounts: Sequence[str] | None) -> list[Watched]:
-    """The platform's lines of the watch list, or those of `accounts`."""
+def watched_by(settings: Settings, platform: Platform, accounts: Sequence[str] | None) -> list[Watched]:
+    """The platform's lines of the watch list, or those of `accounts`.
+
+    Raises Misconfigured for a fault of the watch list or an account that is not on it.
+    """
     path = settings.watchlist_path
     lines = [one for one in watchlist.read(path) if one.platform == platform.name]
     if faults := [one for one in lines if platform.normalise(one.account) is None]:

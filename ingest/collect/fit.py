@@ -1,0 +1,233 @@
+"""Whether what a watch list asks of a platform fits: its stated rate, the budget of a day, money. Pure.
+
+The calls are counted by `demand.py`. Every change proposed is a plan of its own, counted with the change made.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from ingest.collect.demand import CYCLES_A_DAY, DAY, Counting, Demand, Follow
+from ingest.collect.platform import Platform
+from ingest.collect.quota import next_reset, window
+from ingest.settings import Settings
+
+MONTH = 30.0
+SAMPLES_AT = (0, timedelta(hours=3, minutes=30))
+"""`dags/sample.py` runs on Mondays at 03:30 UTC."""
+HOUR = timedelta(hours=1)
+
+
+class Size(NamedTuple):
+    """Bytes of one event."""
+
+    kafka: int
+    """Compressed, as in a producer's batches."""
+    parquet: int
+
+
+SIZES = {
+    "posts": Size(190, 170),
+    "accounts": Size(150, 220),
+    "followers": Size(115, 130),
+    "notices": Size(350, 2_400),
+}
+"""Measured on events of the sandbox's eight platforms, which `tests/collect/test_plan.py` does again. What real answers
+hold besides is kept in `raw`: long descriptions make real posts larger."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked of one platform: by a cycle, and by a week's samples."""
+
+    platform: Platform
+    settings: Settings
+    followed: tuple[Follow, ...]
+    cycle: Demand
+    samples: Demand
+
+    @property
+    def budget(self) -> int | None:
+        """Units of a day; None where none are counted."""
+        return self.platform.daily_units(self.settings)
+
+    @property
+    def units_a_day(self) -> float:
+        """Units of a day without samples."""
+        return self.cycle.units * CYCLES_A_DAY
+
+    @property
+    def units_at_most(self) -> float:
+        """Units of the fullest day, which is that of the samples."""
+        return self.units_a_day + self.samples.units
+
+    @property
+    def permitted_an_hour(self) -> float:
+        """Calls of an hour by the stated limit: to one host, or to one endpoint."""
+        return self.platform.pace.calls * 3_600 / self.platform.pace.seconds
+
+    @property
+    def cycle_hours(self) -> float:
+        """Hours that a cycle's calls need at the stated rate, at the host or endpoint that is asked most."""
+        return max(self._by_limit(self.cycle).values(), default=0.0) / self.permitted_an_hour
+
+    @property
+    def rate_used(self) -> float:
+        """Share of the permitted calls of the fullest day, at the host or endpoint that is asked most."""
+        day = Demand()
+        day.add(self.cycle, CYCLES_A_DAY)
+        day.add(self.samples)
+        return max(self._by_limit(day).values(), default=0.0) / (self.permitted_an_hour * CYCLES_A_DAY)
+
+    @property
+    def fits(self) -> bool:
+        """Whether each cycle ends within its hour, and every day within its budget."""
+        return max(self.cycle_hours, self.rate_used) <= 1 and (self.budget is None or self.units_at_most <= self.budget)
+
+    def _by_limit(self, demand: Demand) -> dict[tuple[str, str], float]:
+        calls: defaultdict[tuple[str, str], float] = defaultdict(float)
+        for (host, endpoint), count in demand.calls.items():
+            calls[host, endpoint if self.platform.pace.per_endpoint else ""] += count
+        return calls
+
+    def a_month(self, of: Callable[[Demand], float]) -> float:
+        """Something of thirty days."""
+        return of(self.cycle) * CYCLES_A_DAY * MONTH + of(self.samples) * MONTH / 7
+
+    @property
+    def dollars_a_month(self) -> float:
+        """What thirty days cost, if the budget lets them."""
+        return self.a_month(lambda demand: demand.units) * self.platform.unit_dollars
+
+    def gigabytes_a_month(self, size: Callable[[Size], int]) -> float:
+        """Bytes of thirty days' events."""
+        return self.a_month(lambda one: sum(n * size(SIZES[topic]) for topic, n in one.events.items())) / 1e9
+
+    def runs_out(self, now: datetime) -> tuple[datetime, datetime] | None:
+        """When the next day that is too short has spent its budget, and when the next begins; None where none is."""
+        if self.budget is None or self.units_at_most <= self.budget:
+            return None
+        zone, begin = self.platform.budget_zone, next_reset(now, self.platform.budget_zone)
+        sampled = next_samples(begin)
+        if self.units_a_day <= self.budget:  # only the day of the samples is too short
+            day = window(sampled, zone)
+            begin = datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
+        end, spent = next_reset(begin, zone), 0.0
+        cycles = [(begin + HOUR * hour, self.cycle.units) for hour in range((end - begin) // HOUR)]
+        for at, units in sorted([*cycles, *([(sampled, self.samples.units)] if sampled < end else [])]):
+            spent += units
+            if spent > self.budget:
+                return at, end
+        return end, end  # the day has an hour less than 24
+
+
+def next_samples(after: datetime) -> datetime:
+    """When audiences are sampled next."""
+    weekday, time = SAMPLES_AT
+    midnight = after.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    days = (midnight + DAY * day + time for day in range(8) if (midnight + DAY * day).weekday() == weekday)
+    return next(at for at in days if at >= after)
+
+
+def make(platform: Platform, settings: Settings, followed: Sequence[Follow], counting: Counting) -> Plan:
+    """The plan of accounts. Pure."""
+    return Plan(platform, settings, tuple(followed), counting.cycle(followed), counting.samples(followed))
+
+
+@dataclass(frozen=True)
+class Watching:
+    """Whom a plan is for, and what is known of them."""
+
+    names: Sequence[str]
+    """As the platform normalises them."""
+    granted: Sequence[str]
+    """Ids of accounts whose owners granted access."""
+    posts: Mapping[str, float]
+    """Posts a day of the accounts that runs have seen, by id."""
+    unknown: float
+    """Posts a day of all others."""
+
+
+def follow(counting: Counting, watching: Watching) -> list[Follow]:
+    """What stands for the accounts watched.
+
+    Watch lists hold handles and the lake holds ids: which is whose is not asked. Grants, and then the rates of accounts
+    that are known, busiest first, go to names that are no known id themselves; the sum is the same.
+    """
+    names, posts = watching.names, watching.posts
+    granted, taken = set(watching.granted), set(names)
+    ids = iter(sorted(granted - taken))
+    rates = iter(sorted((rate for one, rate in posts.items() if one not in taken | granted), reverse=True))
+    followed = []
+    for name in names:
+        account_id = name if name in posts or name in granted else next(ids, None)
+        rate = posts.get(account_id) if account_id else None
+        followed.append(counting.follow(name, next(rates, watching.unknown) if rate is None else rate, account_id))
+    return followed
+
+
+def changes(plan: Plan, again: Callable[[Settings, Sequence[Follow]], Plan]) -> list[dict[str, Any]]:
+    """What alone would make a plan fit, cheapest first: by money, then by accounts, then by members that are lost.
+
+    Only what settings or the watch list allow; `again` makes the plan with the change, which must then fit.
+    """
+    name, settings, count = plan.platform.name, plan.settings, len(plan.followed)
+    options: list[tuple[str, str, Plan, int]] = []
+    if plan.budget is not None and plan.units_at_most > plan.budget:
+        setting = f"{name}_daily_units"
+        units = math.ceil(plan.units_at_most)
+        options.append(
+            (
+                "raise the budget",
+                f"ASSAY_{setting.upper()}={units}",
+                again(_with(settings, setting, units), plan.followed),
+                0,
+            )
+        )
+    size = plan.platform.sample_size(settings)
+    setting = f"{name}_audience_units"
+    setting = setting if setting in Settings.model_fields else "audience_sample_size"
+    if size > 0:
+        best = _most(
+            getattr(settings, setting) - 1, lambda value: again(_with(settings, setting, value), plan.followed)
+        )
+        if best:
+            options.append(("sample fewer members", f"ASSAY_{setting.upper()}={best[0]}", best[1], 0))
+    best = _most(count - 1, lambda number: again(settings, plan.followed[:number]))
+    if best and best[0]:
+        options.append(("watch fewer accounts", f"{best[0]} of {count}", best[1], count - best[0]))
+    fitting = [option for option in options if option[2].fits]
+    fitting.sort(key=lambda option: (option[2].dollars_a_month, option[3], -option[2].samples.events["followers"]))
+    return [
+        {
+            "platform": name,
+            "change": what,
+            "to": to,
+            "units_at_most": round(made.units_at_most) if made.budget is not None else None,
+            "rate_used": f"{made.rate_used:.1%}",
+            "dollars_a_month": round(made.dollars_a_month, 2) if made.platform.unit_dollars else None,
+            "accounts": len(made.followed),
+            "members_a_week": round(made.samples.events["followers"]),
+        }
+        for what, to, made, _ in fitting
+    ]
+
+
+def _with(settings: Settings, name: str, value: int) -> Settings:
+    return settings.model_copy(update={name: value})
+
+
+def _most(highest: int, make: Callable[[int], Plan]) -> tuple[int, Plan] | None:
+    """The highest number up to one with which a plan fits; None where it does not even with 0."""
+    low, fitting = 0, make(0)
+    if not fitting.fits:
+        return None
+    high = highest
+    while low < high:
+        middle = (low + high + 1) // 2
+        made = make(middle)
+        low, high, fitting = (middle, high, made) if made.fits else (low, middle - 1, fitting)
+    return low, fitting

@@ -1,0 +1,200 @@
+"""`assay plan`: what a watch list will cost by these settings, what does not fit, and what would make it fit.
+
+Nothing is asked of any platform. Grants are read where they are kept, known posts where the lake answers.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ingest.collect import known
+from ingest.collect.demand import CYCLES_A_DAY, DAY, Counting, Follow, post_reads
+from ingest.collect.fit import SIZES, Plan, Watching, changes, follow, make
+from ingest.collect.grants import Grants
+from ingest.collect.ladder import HORIZON, STEPS
+from ingest.collect.platform import Platform
+from ingest.collect.platforms import REGISTRY
+from ingest.collect.platforms import platform as registered
+from ingest.collect.run import watched_by
+from ingest.errors import DependencyFailed
+from ingest.events import instant
+from ingest.land.store import S3Store, Store
+from ingest.settings import Settings
+
+POSTS_A_DAY = 1.0
+"""Assumed of accounts that no run has seen yet: creators who post daily. Readings of posts are in proportion to it."""
+
+WHY_NOT = "there is no grant or approval for it, or nobody is found by such a name"
+
+Row = dict[str, Any]
+
+
+def plan(
+    settings: Settings, *, now: datetime, platforms: Sequence[str] | None = None, posts_a_day: float | None = None
+) -> list[Row]:
+    """A row for each platform with watched accounts: what is asked, what does not fit, and what would make it fit.
+
+    `posts_a_day` is assumed of every account; None: measured on the known posts, where there are some. `platforms`: all
+    when None. Raises Misconfigured for a fault of the watch list, or for grants that cannot be read.
+    """
+    chosen = [registered(name) for name in platforms or REGISTRY]
+    rows, store = [], S3Store(settings)
+    for platform in chosen:
+        names = [platform.normalise(one.account) or one.account for one in watched_by(settings, platform, None)]
+        if names:
+            posts, source = ({}, "given") if posts_a_day is not None else measure(store, platform.name, now)
+            assumed = POSTS_A_DAY if posts_a_day is None else posts_a_day
+            unknown = sum(posts.values()) / len(posts) if posts else assumed
+            granted = [one.account_id for one in Grants(settings).all(platform.name) if one.state == "active"]
+            rows.append(row_of(platform, settings, Watching(names, granted, posts, unknown), source, now))
+    return rows
+
+
+def measure(store: Store, platform: str, now: datetime) -> tuple[dict[str, float], str]:
+    """Posts a day of the known accounts, by their known posts of the last 90 days; and in words where that is from."""
+    try:
+        table = known.read(store, platform).table
+    except DependencyFailed:
+        return {}, "assumed: the lake does not answer"
+    recent = pc.greater(table["published_at"], pa.scalar(now - HORIZON, table.schema.field("published_at").type))
+    there = pc.not_equal(pc.fill_null(table["state"], "visible"), "gone")
+    counts = table.filter(pc.and_(recent, there)).group_by("account_id").aggregate([("post_id", "count")]).to_pylist()
+    posts = {one["account_id"]: one["post_id_count"] / (HORIZON / DAY) for one in counts}
+    seen = sum(one["post_id_count"] for one in counts)
+    return (
+        posts,
+        f"measured: {seen} known posts of {len(posts)} accounts" if posts else "assumed: no posts are known yet",
+    )
+
+
+def row_of(platform: Platform, settings: Settings, watching: Watching, source: str, now: datetime) -> Row:
+    """One platform's row; pure."""
+
+    def again(changed: Settings, followed: Sequence[Follow]) -> Plan:
+        return make(platform, changed, followed, Counting(platform, changed, watching.granted, now))
+
+    counting = Counting(platform, settings, watching.granted, now)
+    followed = follow(counting, watching)
+    made = make(platform, settings, followed, counting)
+    out = made.runs_out(now)
+    return {
+        "platform": platform.name,
+        "accounts": len(followed),
+        "not_asked": len([one for one in followed if one.account is None]),
+        "granted": len(watching.granted),
+        "posts_a_day": round(sum(one.posts_a_day for one in followed) / len(followed), 2),
+        "posts_a_day_from": source,
+        "calls_a_day": round(made.cycle.all_calls * CYCLES_A_DAY),
+        "calls_a_sample": round(made.samples.all_calls),
+        "permitted_a_day": round(made.permitted_an_hour * CYCLES_A_DAY),
+        "rate_used": round(made.rate_used, 4),
+        "cycle_minutes": round(60 * made.cycle_hours, 1),
+        "units_a_day": None if made.budget is None else round(made.units_a_day),
+        "units_a_sample": None if made.budget is None else round(made.samples.units),
+        "units_first_cycle": None if made.budget is None else round(counting.first(followed).units),
+        "budget": made.budget,
+        "dollars_a_day": round(made.units_a_day * platform.unit_dollars, 2) if platform.unit_dollars else None,
+        "dollars_a_month": round(made.dollars_a_month, 2) if platform.unit_dollars else None,
+        "events_a_month": round(made.a_month(lambda one: sum(one.events.values()))),
+        "kafka_gb_a_month": round(made.gigabytes_a_month(lambda size: size.kafka), 3),
+        "parquet_gb_a_month": round(made.gigabytes_a_month(lambda size: size.parquet), 3),
+        "fits": made.fits,
+        "runs_out_at": instant(out[0]) if out else None,
+        "goes_on_at": instant(out[1]) if out else None,
+        "reads": reads(made),
+        "changes": [] if made.fits else changes(made, again),
+        "watched": [
+            {
+                "account": one.name,
+                "is_asked": one.account is not None,
+                "posts_a_day": round(one.posts_a_day, 2),
+                "profile_reads_a_day": CYCLES_A_DAY if one.account else 0,
+                "post_reads_a_day": round(post_reads(one.posts_a_day), 1) if one.account else 0.0,
+            }
+            for one in followed
+        ],
+    }
+
+
+def reads(made: Plan) -> list[Row]:
+    """How often what is read: profiles and listings, posts by their age as the ladder has it, audiences."""
+    asked = [one for one in made.followed if one.account]
+    posts = sum(one.posts_a_day for one in asked)
+    rows = [_read("profiles", len(asked), CYCLES_A_DAY)]
+    begin = timedelta()
+    for end, every in STEPS:
+        rows.append(_read(f"posts of {begin // DAY} to {end // DAY} days", posts * ((end - begin) / DAY), DAY / every))
+        begin = end
+    return [*rows, _read("members of audiences", made.samples.events["followers"], 1 / 7)]
+
+
+def _read(what: str, number: float, often: float) -> Row:
+    return {"what": what, "number": round(number), "each_a_day": round(often, 2), "a_day": round(number * often)}
+
+
+def tables(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
+    """The rows as a person reads them: tables with their headings; the last ones are about what does not fit."""
+    short = [row for row in rows if not row["fits"]]
+    found = [
+        ("What is asked", [_summary(row) for row in rows]),
+        ("How often what is read", [_ladder(row) for row in rows]),
+    ]
+    if short:
+        found.append(("What does not fit", [_shortage(row) for row in short]))
+        found.append(("What would make it fit, cheapest first", [one for row in short for one in row["changes"]]))
+    return found
+
+
+def _ladder(row: Row) -> Row:
+    told = {f"{one['what']}, {one['each_a_day']:g} a day": f"{one['number']:,}" for one in row["reads"]}
+    return {"platform": row["platform"], **told}
+
+
+def _summary(row: Row) -> Row:
+    budget = row["budget"]
+    return {
+        "platform": row["platform"],
+        "accounts": row["accounts"],
+        "posts a day each": row["posts_a_day"],
+        "calls a day": f"{row['calls_a_day']:,}",
+        "calls a sample": f"{row['calls_a_sample']:,}",
+        "of the rate": f"{row['rate_used']:.1%}",
+        "units a day": None if budget is None else f"{row['units_a_day']:,} of {budget:,}",
+        "units a sample": None if budget is None else f"{row['units_a_sample']:,}",
+        "dollars a day": row["dollars_a_day"],
+        "dollars a month": row["dollars_a_month"],
+        "events a month": f"{row['events_a_month']:,}",
+        "GB in Kafka": row["kafka_gb_a_month"],
+        "GB in the lake": row["parquet_gb_a_month"],
+        "fits": "yes" if row["fits"] else "no",
+    }
+
+
+def _shortage(row: Row) -> Row:
+    most = None if row["budget"] is None else row["units_a_day"] + row["units_a_sample"]
+    lacks = most is not None and most > row["budget"]
+    return {
+        "platform": row["platform"],
+        "units short on the fullest day": f"{most - row['budget']:,} of {most:,}" if most and lacks else None,
+        "nothing more is read from": row["runs_out_at"],
+        "until": row["goes_on_at"],
+        "a cycle takes, minutes": row["cycle_minutes"] if row["cycle_minutes"] > 60 else None,
+        "of the rate": f"{row['rate_used']:.1%}" if row["rate_used"] > 1 else None,
+    }
+
+
+def sources(rows: Sequence[Row]) -> list[str]:
+    """Where the figures are from, a line each."""
+    sizes = ", ".join(f"{topic} {size.kafka} and {size.parquet}" for topic, size in SIZES.items())
+    return [
+        *(f"{row['platform']}: posts a day {row['posts_a_day_from']}" for row in rows),
+        *(
+            f"{row['platform']}: {row['not_asked']} accounts are not asked: {WHY_NOT}"
+            for row in rows
+            if row["not_asked"]
+        ),
+        f"bytes of an event in Kafka and in the lake, as the sandbox's events have: {sizes}",
+    ]
