@@ -93,6 +93,7 @@ class Settings(BaseSettings):
     tiktok_daily_units: int = Field(default=1_000, description="requests of the Research API in a UTC day")
     x_bearer_token: SecretStr = SecretStr("")
     x_daily_units: int = Field(default=10_000, description="of a UTC day, a unit being a tenth of a cent")
+    x_monthly_units: int | None = Field(default=None, description="of a calendar month of UTC, besides")
     x_audience_units: int = Field(default=0, description="for a sample of one account's followers, 10 each; 0: none")
     x_client_id: str = ""
     x_client_secret: SecretStr = SecretStr("")

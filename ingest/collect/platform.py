@@ -294,8 +294,10 @@ class Platform:
     """Further calls for an account with a grant, and for those of its posts that a run at a moment reads: insights."""
     daily_units: Callable[[Settings], int | None] = lambda _: None
     """The budget of a day, in units; None where there is none."""
+    monthly_units: Callable[[Settings], int | None] = lambda _: None
+    """A cap on the units of a calendar month besides; None where there is none."""
     budget_zone: ZoneInfo = PACIFIC
-    """Where that day begins and ends."""
+    """Where days and months begin and end."""
     price: Callable[[Call, Answer | None], int] = lambda call, _: call.endpoint.cost if call.endpoint else 0
     """Units that a call costs by its answer; while there is none yet, the most that it can cost."""
     unit_dollars: float = 0.0

@@ -1,4 +1,4 @@
-"""A budget of units that begins anew at midnight in the platform's zone, shared by all workers of one credential.
+"""A budget of units of a day, and of a month, in the platform's zone, shared by all workers of one credential.
 
 One object in the lake for each window holds how many units are reserved. Workers reserve a lease before they spend and
 return what they did not use, both by compare-and-swap: a worker that dies keeps its lease reserved, so a crash
@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from ingest.collect.outcome import Exhausted
@@ -24,15 +25,20 @@ SWAPS = 40
 """Attempts at one compare-and-swap; each lost attempt means that another worker's succeeded."""
 
 
-def window(moment: datetime, zone: ZoneInfo = PACIFIC) -> date:
-    """The day that the moment falls in."""
-    return moment.astimezone(zone).date()
+Span = Literal["day", "month"]
 
 
-def next_reset(moment: datetime, zone: ZoneInfo = PACIFIC) -> datetime:
-    """The next midnight after the moment, in UTC; a Pacific day has 23, 24 or 25 hours."""
-    tomorrow = window(moment, zone) + timedelta(days=1)
-    return datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=zone).astimezone(UTC)
+def window(moment: datetime, zone: ZoneInfo = PACIFIC, span: Span = "day") -> date:
+    """The day that the moment falls in, or the first day of its month."""
+    day = moment.astimezone(zone).date()
+    return day.replace(day=1) if span == "month" else day
+
+
+def next_reset(moment: datetime, zone: ZoneInfo = PACIFIC, span: Span = "day") -> datetime:
+    """The next midnight after the moment, or that of the next month, in UTC; a Pacific day has 23, 24 or 25 hours."""
+    begin = window(moment, zone, span)
+    after = begin + timedelta(days=1) if span == "day" else (begin + timedelta(days=31)).replace(day=1)
+    return datetime(after.year, after.month, after.day, tzinfo=zone).astimezone(UTC)
 
 
 @dataclass(frozen=True)
@@ -62,26 +68,78 @@ class Account:
 
 
 class Ledger:
-    """One worker's view of the shared budget. Not for use from several threads; several workers each have their own."""
+    """One worker's view of the shared budgets. Not for several threads; several workers each have their own."""
 
     def __init__(
-        self, store: Store, platform: str, credential: str, limit: int, zone: ZoneInfo = PACIFIC
+        self, store: Store, platform: str, credential: str, limit: int, zone: ZoneInfo = PACIFIC, *,
+        monthly: int | None = None,
     ) -> None:  # fmt: skip
-        """`limit` is the units of a day in `zone`."""
-        self._store, self._platform, self._limit, self._zone = store, platform, limit, zone
+        """`limit` is the units of a day in `zone`, `monthly` those of a calendar month; None where none is set."""
+        limits: dict[Span, int | None] = {"day": limit, "month": monthly}
+        self._books = [
+            _Book(store, platform, credential, units, zone=zone, span=span)
+            for span, units in limits.items()
+            if units is not None
+        ]
+        self.spent = 0
+        """Units this worker spent, over all windows."""
+
+    @property
+    def left(self) -> int | None:
+        """Units that nobody had reserved when the ledger was last read or written, in the window that has fewest."""
+        return min((book.left for book in self._books if book.left is not None), default=None)
+
+    def reserve(self, units: int, at: datetime) -> int:
+        """Have at least `units` leased in the windows of `at`, as far as the budgets go; how many are."""
+        return min(book.reserve(units, at) for book in self._books)
+
+    def spend(self, units: int, at: datetime, lease: int = 100) -> None:
+        """Take units for one call, leasing more where needed.
+
+        Raises Exhausted with the reset when a window's budget does not hold them.
+        """
+        for book in self._books:
+            book.cover(units, at, lease)
+        for book in self._books:
+            book.take(units)
+        self.spent += units
+
+    def refund(self, units: int, at: datetime) -> None:
+        """Take back units that a call, spent for at a moment, did not cost after all.
+
+        After the end of that window, or once its budget is known to be spent, they stay reserved: that over-counts.
+        """
+        self.spent -= units
+        for book in self._books:
+            book.refund(units, at)
+
+    def settle(self) -> None:
+        """Return what was leased and not spent."""
+        for book in self._books:
+            book.settle()
+
+    def mark_spent(self) -> None:
+        """Write down that the platform says the day's budget is spent, whatever we counted."""
+        self._books[0].mark_spent()
+
+
+class _Book:
+    """One kind of window: its object of now, and what is leased of it."""
+
+    def __init__(
+        self, store: Store, platform: str, credential: str, limit: int, *, zone: ZoneInfo, span: Span
+    ) -> None:  # fmt: skip
+        self._store, self._platform, self._limit, self._zone, self._span = store, platform, limit, zone, span
         self._prefix = f"state/quota/{platform}/{hashlib.sha256(credential.encode()).hexdigest()[:16]}"
         self._window: date | None = None
         self._leased = 0
-        self.spent = 0
-        """Units this worker spent, over all windows."""
         self.left: int | None = None
-        """Units that nobody had reserved when the ledger was last read or written."""
 
-    def reserve(self, units: int, at: datetime) -> None:
-        """Have at least `units` leased in the window of `at`, as far as the budget goes."""
-        if self._window != window(at, self._zone):
+    def reserve(self, units: int, at: datetime) -> int:
+        """Have at least `units` leased, as far as the budget goes; how many are."""
+        if self._window != window(at, self._zone, self._span):
             self.settle()
-            self._window = window(at, self._zone)
+            self._window = window(at, self._zone, self._span)
         if self._leased < units:
             wanted = units - self._leased
             granted = 0
@@ -93,26 +151,22 @@ class Ledger:
 
             self._swap(lease)
             self._leased += granted
+        return self._leased
 
-    def spend(self, units: int, at: datetime, lease: int = 100) -> None:
-        """Take units for one call, leasing more where needed.
-
-        Raises Exhausted with the reset when the window's budget does not hold them.
-        """
-        if self._window != window(at, self._zone) or self._leased < units:
+    def cover(self, units: int, at: datetime, lease: int) -> None:
+        """Have the units of one call leased, and more to come. Raises Exhausted when the budget does not hold them."""
+        if self._window != window(at, self._zone, self._span) or self._leased < units:
             self.reserve(max(units, lease), at)
         if self._leased < units:
-            raise self.exhausted(at)
+            raise self._exhausted(at)
+
+    def take(self, units: int) -> None:
+        """Spend units that are leased."""
         self._leased -= units
-        self.spent += units
 
     def refund(self, units: int, at: datetime) -> None:
-        """Take back units that a call, spent for at a moment, did not cost after all.
-
-        After the end of that day, or once its budget is known to be spent, they stay reserved: that over-counts.
-        """
-        self.spent -= units
-        if self._window == window(at, self._zone):
+        """Take back units that were spent at a moment, if its window is still the one at hand."""
+        if self._window == window(at, self._zone, self._span):
             self._leased += units
 
     def settle(self) -> None:
@@ -128,19 +182,24 @@ class Ledger:
             self._swap(Account.spent_up)
             self._window = None
 
-    def exhausted(self, at: datetime) -> Exhausted:
+    @property
+    def _name(self) -> str:
+        """The window's: `2026-09-02`, or `2026-09` for a month."""
+        return str(self._window)[: 10 if self._span == "day" else 7]
+
+    def _exhausted(self, at: datetime) -> Exhausted:
         """The failure that says so."""
-        reset = next_reset(at, self._zone)
+        reset = next_reset(at, self._zone, self._span)
+        setting = f"ASSAY_{self._platform.upper()}_{'DAILY' if self._span == 'day' else 'MONTHLY'}_UNITS"
         return Exhausted(
-            f"the {self._limit} units of {window(at, self._zone)} ({self._zone}) are spent or reserved, until "
-            f"{instant(reset)}. Wait until then, raise the platform's quota and "
-            f"ASSAY_{self._platform.upper()}_DAILY_UNITS, or watch fewer accounts",
+            f"the {self._limit} units of {self._name} ({self._zone}) are spent or reserved, until "
+            f"{instant(reset)}. Wait until then, raise the platform's quota and {setting}, or watch fewer accounts",
             reset,
         )
 
     def _swap(self, change: Callable[[Account], Account]) -> None:
         """Change the window's object, however many others do. Raises DependencyFailed when they never let us."""
-        key = f"{self._prefix}/{self._window}.json"
+        key = f"{self._prefix}/{self._name}.json"
         for _ in range(SWAPS):
             found = self._store.get(key)
             before = Account(self._limit) if found is None else Account(self._limit, _reserved(key, found.body))

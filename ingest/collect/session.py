@@ -166,8 +166,11 @@ def run_session(
     async def run(publisher: Publisher) -> BatchPublished:
         ledger = None
         if units is not None:
-            credential = "\n".join(platform.authorise(settings).values())
-            ledger = Ledger(store, platform.name, credential, units, platform.budget_zone)
+            # An app that mints its tokens is known by its id, whatever token it has.
+            mints = platform.app
+            credential = mints.identity(settings)[0] if mints else "\n".join(platform.authorise(settings).values())
+            monthly = platform.monthly_units(settings)
+            ledger = Ledger(store, platform.name, credential, units, platform.budget_zone, monthly=monthly)
 
         def bury(letter: DeadLetter) -> None:
             publisher.publish([letter])

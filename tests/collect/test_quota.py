@@ -158,3 +158,45 @@ def test_once_the_platform_says_that_nothing_is_left_no_refund_is_spent():
     ledger.refund(80, AT)
     with pytest.raises(Exhausted):
         ledger.spend(1, AT)
+
+
+@given(moments, st.sampled_from([PACIFIC, ZoneInfo("UTC"), ZoneInfo("Europe/Berlin")]))
+def test_months_of_a_budget_follow_each_other_without_gap_or_overlap(moment, zone):
+    begins = next_reset(moment, zone, "month")
+    ends = next_reset(begins, zone, "month")
+    assert (begins.astimezone(zone).day, begins.astimezone(zone).hour) == (1, 0)
+    assert timedelta(days=28) - timedelta(hours=1) <= ends - begins <= timedelta(days=31, hours=1)
+    assert next_reset(ends - timedelta(microseconds=1), zone, "month") == ends
+    assert window(ends - timedelta(microseconds=1), zone, "month") == window(begins, zone) < window(ends, zone)
+
+
+@pytest.mark.parametrize(("month", "hours"), [(2, 28 * 24), (3, 31 * 24 - 1), (9, 30 * 24), (11, 30 * 24 + 1)])
+def test_pacific_months_are_as_long_as_their_days(month, hours):
+    begins = datetime(2026, month, 1, tzinfo=PACIFIC).astimezone(UTC)
+    assert next_reset(begins, PACIFIC, "month") - begins == timedelta(hours=hours)
+
+
+def test_a_month_s_budget_ends_calls_while_its_days_have_units_left():
+    store, utc = MemoryStore(), ZoneInfo("UTC")
+    for day in range(3):
+        ledger = Ledger(store, "x", "key", 100, utc, monthly=250)
+        ledger.spend(80, AT + timedelta(days=day))
+        ledger.settle()
+    last = Ledger(store, "x", "key", 100, utc, monthly=250)
+    last.spend(10, AT + timedelta(days=4))
+    assert last.left == 0
+    with pytest.raises(Exhausted, match=r"250 units of 2026-09 .*ASSAY_X_MONTHLY_UNITS") as told:
+        last.spend(1, AT + timedelta(days=4))
+    assert told.value.retry_at == datetime(2026, 10, 1, tzinfo=UTC)
+    last.settle()
+    after = Ledger(store, "x", "key", 100, utc, monthly=250)
+    after.spend(90, datetime(2026, 10, 1, tzinfo=UTC))
+
+
+def test_what_a_month_does_not_hold_is_not_taken_from_the_day():
+    store, utc = MemoryStore(), ZoneInfo("UTC")
+    ledger = Ledger(store, "x", "key", 100, utc, monthly=30)
+    with pytest.raises(Exhausted):
+        ledger.spend(40, AT)
+    ledger.settle()
+    Ledger(store, "x", "key", 100, utc).spend(100, AT)

@@ -239,3 +239,11 @@ def test_each_creator_s_videos_are_looked_up_under_that_creator_s_grant():
     ]  # fmt: skip
     listing = tiktok.listing(Account(ann, frozenset(), tiktok.BASE, ann), False)
     assert (listing.grant, listing.endpoint.name) == (ann, "video/list")
+
+
+def test_each_app_has_a_budget_of_its_own(stage):
+    for key in ("one", "other"):
+        stage.settings = stage.settings.model_copy(update={"tiktok_client_key": key})
+        stage.run("collect", key)
+    objects = [name for name in stage.store.objects if name.startswith("state/quota/")]
+    assert len({name.split("/")[3] for name in objects}) == 2

@@ -246,6 +246,7 @@ PLATFORM = Platform(
     sample_size=sample_size,
     dialects=(lambda call: call, in_tweets),
     daily_units=lambda settings: settings.x_daily_units,
+    monthly_units=lambda settings: settings.x_monthly_units,
     budget_zone=ZoneInfo("UTC"),
     price=price,
     page=lambda call: Page(int(call.param("max_results"))),
