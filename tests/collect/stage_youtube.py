@@ -1,5 +1,6 @@
-"""Grants of the watched channels' owners: with them subscribers are listed and reports read."""
+"""The grant of a channel's owner: with it subscribers are listed and reports read."""
 
+import itertools
 from datetime import timedelta
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -13,11 +14,11 @@ APP = {"client_id": "sandbox", "redirect_uri": "http://127.0.0.1:1/"}
 
 
 def prepare(stage: Stage) -> None:
-    """Let the owner of every watched channel that is there consent."""
+    """Let the owner of the first watched channel that is there consent, and no other."""
     watched = {one.account for one in watchlist.read(stage.settings.watchlist_path)}
-    for row in accounts("youtube"):
-        if row["account"] in watched and not (row["deleted"] or row["suspended"]):
-            Grants(stage.settings).put(grant(row["account_id"]))
+    there = (row for row in accounts("youtube") if row["account"] in watched and not row["deleted"])
+    for row in itertools.islice(there, 1):
+        Grants(stage.settings).put(grant(row["account_id"]))
 
 
 def grant(account_id: str, scopes: tuple[str, ...] = ()) -> Grant:
