@@ -1,6 +1,5 @@
 """What `assay plan` says is what a collector then asks: held against the sandbox's own count, day by day."""
 
-import dataclasses
 import json
 import math
 import re
@@ -20,12 +19,17 @@ from ingest.collect.platforms import REGISTRY
 from ingest.errors import DependencyFailed
 from ingest.land import chain, encode
 from ingest.settings import ROOT, load
-from tests.collect import conformance as must
-from tests.collect.stage import NOW, sandbox, set_up
+from tests.collect.stage import NOW, accounts, sandbox, set_up
 from tests.land.memory import MemoryStore
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 FEW = 5
+
+
+def plain(platform):
+    """Watch-list names of some accounts without oddities; those with the fewest posts would have few new ones."""
+    rows = [row for row in accounts(platform) if not row["flags"] and not row["suspended"]]
+    return [row["account"] for row in rows[:FEW]]
 
 
 def counted(stage):
@@ -41,7 +45,7 @@ def spread_out(stage):
         for post in before.of(account):
             if every := ladder.interval(NOW - post.published_at):
                 share = (len(posts) * 0.618) % 1
-                posts.append(dataclasses.replace(post, last_seen_at=NOW - every * share))
+                posts.append(Known(post.post_id, account, post.published_at, NOW - every * share))
     known.write(stage.store, stage.platform, before, posts, NOW)
 
 
@@ -66,7 +70,7 @@ def agrees(planned, counted, share, least):
 
 @pytest.mark.parametrize("platform", REGISTRY)
 def test_the_plan_is_what_the_sandbox_counts_in_a_day_and_in_a_sample(platform, tmp_path, monkeypatch):
-    stage = set_up(platform, must.plain(platform, FEW), tmp_path, monkeypatch)
+    stage = set_up(platform, plain(platform), tmp_path, monkeypatch)
     stage.run("collect", "r0")
     first = counted(stage), stage.units()
     spread_out(stage)
@@ -83,7 +87,7 @@ def test_the_plan_is_what_the_sandbox_counts_in_a_day_and_in_a_sample(platform, 
     sample = counted(stage), stage.units()
 
     assert agrees(at_first.all_calls, first[0], 0.1, 2), (at_first, first)
-    assert agrees(24 * made.cycle.all_calls, day[0], 0.15, 2), (made.cycle, day)
+    assert agrees(24 * made.cycle.all_calls, day[0], 0.1, 2), (made.cycle, day)
     assert agrees(made.samples.all_calls, sample[0], 0.1, 2), (made.samples, sample)
     # A new post is read 24 times, and how many are new is chance: three standard deviations of a day's.
     by_chance = 3 * 24 * math.sqrt(sum(one.posts_a_day for one in made.followed))
@@ -92,7 +96,7 @@ def test_the_plan_is_what_the_sandbox_counts_in_a_day_and_in_a_sample(platform, 
     assert made.samples.events["followers"] >= len(ran.events("followers"))
     if made.budget is not None:
         assert agrees(at_first.units, first[1], 0.1, 2), (at_first, first)
-        assert agrees(24 * made.cycle.units, day[1], 0.15, 2), (made.cycle, day)
+        assert agrees(24 * made.cycle.units, day[1], 0.1, 2), (made.cycle, day)
         assert agrees(made.samples.units, sample[1], 0.1, 2), (made.samples, sample)
 
 
@@ -102,7 +106,7 @@ def test_an_event_has_the_bytes_that_the_plan_says(tmp_path, monkeypatch):
         with monkeypatch.context() as patch:
             directory = tmp_path / platform
             directory.mkdir()
-            stage = set_up(platform, must.plain(platform, FEW), directory, patch)
+            stage = set_up(platform, plain(platform), directory, patch)
             for hour in range(4):
                 stage.run("collect", f"r{hour}", NOW + hour * HOUR)
             stage.run("sample", "s1")
