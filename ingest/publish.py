@@ -5,12 +5,15 @@ so a task that is tried again publishes the same events.
 """
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
-from kafka import KafkaAdminClient, KafkaProducer
+from confluent_kafka import KafkaError as ClientError
+from confluent_kafka import KafkaException, Producer
+from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
@@ -27,6 +30,8 @@ RETENTION_MS = {name: (3 if name == "notices" else 14) * DAY_MS for name in PART
 
 BOOTSTRAP_MS = 10_000
 """A broker that does not answer for so long is down; somebody waits for the message that says so."""
+QUEUE_KILOBYTES = 32 << 10
+"""What a producer holds at most before whoever publishes waits."""
 
 
 def topic_configuration(name: str) -> dict[str, str]:
@@ -92,25 +97,31 @@ class Publisher:
     def __init__(self, settings: Settings, *, timeout_seconds: float = 60.0) -> None:
         self._settings = settings
         self._timeout = timeout_seconds
-        self._failed: list[BaseException] = []
+        self._failed: list[ClientError] = []
         self.published: Counter[str] = Counter()
         """Messages handed over, by topic."""
 
     def __enter__(self) -> Self:
+        self._producer = Producer(
+            kafka.librdkafka(self._settings)
+            | {
+                "enable.idempotence": True,
+                "acks": "all",
+                "compression.type": "zstd",
+                "linger.ms": 20,
+                "partitioner": "murmur2_random",  # Kafka's own, for everybody who finds an account's partition by it
+                "message.max.bytes": 1 << 20,
+                "queue.buffering.max.kbytes": QUEUE_KILOBYTES,
+                "message.timeout.ms": int(self._timeout * 1000),
+                "request.timeout.ms": min(30_000, int(self._timeout * 500)),
+                "log_level": 0,  # failures come as errors
+                "on_delivery": self._delivered,
+            }
+        )
         try:
-            self._producer = KafkaProducer(
-                **client_settings(self._settings),
-                enable_idempotence=True,
-                acks="all",
-                compression_type="zstd",
-                linger_ms=20,
-                max_request_size=1 << 20,
-                max_block_ms=int(self._timeout * 1000),
-                delivery_timeout_ms=int(self._timeout * 1000),
-                request_timeout_ms=min(30_000, int(self._timeout * 500)),
-            )
-        except KafkaError as error:
-            raise kafka.unreachable(self._settings, error) from error
+            self._producer.list_topics(timeout=BOOTSTRAP_MS / 1000)  # connects, and says when nobody is there
+        except KafkaException as error:
+            raise kafka.unreachable(self._settings, error.args[0].str()) from error
         return self
 
     def publish(self, messages: Iterable[events.Message]) -> None:
@@ -120,37 +131,46 @@ class Publisher:
 
     def forward(self, topic: str, key: bytes | None, payload: bytes) -> None:
         """Hand one message to the producer as the bytes that it is. Raises as `publish` does."""
-        try:
-            future = self._producer.send(self._settings.topic(topic), key=key, value=payload)
-        except KafkaError as error:
-            raise self._failure(error) from error
-        future.add_errback(self._failed.append)
+        end = time.monotonic() + self._timeout
+        while True:
+            try:
+                self._producer.produce(self._settings.topic(topic), payload, key)
+                break
+            except BufferError as full:  # the queue is full: wait until some of it has left
+                self._producer.poll(0.1)
+                if time.monotonic() > end:
+                    raise self._failure("its queue stays full") from full
+            except KafkaException as error:
+                raise self._failure(error.args[0].str()) from error
         self.published[topic] += 1
+        self._producer.poll(0)
         self._check()
 
     def flush(self) -> None:
         """Wait until every message is acknowledged. Raises DependencyFailed when one is not."""
-        try:
-            self._producer.flush(timeout=self._timeout)
-        except KafkaError as error:
-            raise self._failure(error) from error
+        left = self._producer.flush(self._timeout)
         self._check()
+        if left:
+            raise self._failure(f"{left} messages are not acknowledged after {self._timeout:g} s")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            if kind is None:
-                self.flush()
-        finally:
-            self._producer.close(timeout=5)
+        if kind is None:
+            self.flush()
+        else:
+            self._producer.flush(5)  # what can still arrive does; the error that ends us is told
+
+    def _delivered(self, error: ClientError | None, _: object) -> None:
+        if error is not None:
+            self._failed.append(error)
 
     def _check(self) -> None:
         if self._failed:
-            raise self._failure(self._failed[0]) from self._failed[0]
+            raise self._failure(self._failed[0].str())
 
-    def _failure(self, error: BaseException) -> DependencyFailed:
+    def _failure(self, said: str) -> DependencyFailed:
         return DependencyFailed(
-            f"publishing to Kafka at {self._settings.kafka} failed: {error}. "
+            f"publishing to Kafka at {self._settings.kafka} failed: {said}. "
             "Nothing is lost: run the same again, the events get the same ids"
         )

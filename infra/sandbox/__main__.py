@@ -5,6 +5,7 @@ import argparse
 import uvicorn
 
 from infra.sandbox.app import Sandbox
+from infra.sandbox.cast import PLATFORMS
 from infra.sandbox.wire import Limits
 
 
@@ -22,9 +23,14 @@ def main() -> None:
     parser.add_argument(
         "--shorten", type=float, default=1.0, help="by what factor rate windows are shortened (default 1: not at all)"
     )
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds that an answer takes at least (default 0)")
+    parser.add_argument(
+        "--more", type=_more, action="append", default=[], metavar="PLATFORM=N", help="so many accounts more on it"
+    )
     chosen = parser.parse_args()
+    limits = Limits(chosen.youtube_units, chosen.shorten, chosen.latency)
     uvicorn.run(
-        Sandbox(chosen.seed, chosen.fakes, Limits(chosen.youtube_units, chosen.shorten)),
+        Sandbox(chosen.seed, chosen.fakes, limits, dict(chosen.more)),
         host="127.0.0.1",
         port=chosen.port,
         access_log=False,
@@ -32,6 +38,13 @@ def main() -> None:
         server_header=False,
         date_header=False,  # the sandbox tells its own clock's date
     )
+
+
+def _more(text: str) -> tuple[str, int]:
+    platform, _, count = text.partition("=")
+    if platform not in PLATFORMS or not count.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r}: write PLATFORM=N, with one of {', '.join(PLATFORMS)}")
+    return platform, int(count)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ A platform is a row in `traits.py` and the module that the row names, with one c
 import asyncio
 import importlib
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from email.utils import formatdate
 from importlib.util import find_spec
 from typing import Any
@@ -46,8 +46,11 @@ def surfaces(world: World, limits: Limits) -> dict[str, Surface]:
 class Sandbox:
     """The ASGI application. Between requests it keeps only what platforms count: quota, rate windows, requests."""
 
-    def __init__(self, seed: int = 7, fakes: float = 1.0, limits: Limits | None = None) -> None:
-        world, limits = World(seed, fakes), limits or Limits()
+    def __init__(
+        self, seed: int = 7, fakes: float = 1.0, limits: Limits | None = None, more: Mapping[str, int] | None = None
+    ) -> None:
+        world, limits = World(seed, fakes, more), limits or Limits()
+        self._latency = limits.latency
         self.surfaces = surfaces(world, limits)
         self.world, self.truth, self.faults = world, Truth(world, self.surfaces), Faults(tuple(self.surfaces))
         self._about = {"seed": seed, "fakes": fakes, "limits": limits}
@@ -72,6 +75,7 @@ class Sandbox:
             except ValueError:
                 await _send(send, Answer(400, {"error": f"{NOW}: {moment!r} is not an RFC 3339 moment"}), request.now)
                 return
+        received = time.monotonic()
         platform = platform_of(request.host_name, request.path)
         if request.method == "POST" or platform is None:
             request.body = await _body(receive)
@@ -87,6 +91,8 @@ class Sandbox:
             # A reset: the connection ends without an answer. Only the server's own protocol object can do that.
             send.__self__.transport.abort()  # type: ignore[attr-defined]
             return
+        if self._latency:
+            await asyncio.sleep(self._latency - (time.monotonic() - received))
         await _send(send, answer, request.now)
 
     async def _meet(

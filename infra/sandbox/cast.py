@@ -15,6 +15,8 @@ _ON_THE_OTHERS = 7
 """Creators on the watch list with an account on each of the others, and as many that are not on it."""
 CREATORS = 180
 WATCHED_CREATORS = 45
+ROOM = 16_384
+"""Accounts that ids can tell apart (`draw.Codec`)."""
 DAY = 86_400.0
 EPOCH = datetime(2025, 7, 1, tzinfo=UTC).timestamp()
 """The world's first listed post; profiles older than that have a past that only their counters tell."""
@@ -171,20 +173,26 @@ def account(ids: Ids, number: int, creator: int, before: int, platform: str) -> 
     )
 
 
-def _cast() -> list[tuple[int, str]]:
-    """Who is where: (creator, platform), the first platforms' accounts before the others'."""
+def _cast(more: Mapping[str, int]) -> list[tuple[int, str]]:
+    """Who is where: (creator, platform), the first platforms' accounts before the others', and more after all."""
     cast = [(creator, platform) for creator in range(CREATORS) for platform in _platforms(creator)]
     for place, platform in enumerate(name for name in PLATFORMS if name not in _FIRST_PLATFORMS):
         watched = [0, *(6 * k + place % 6 for k in range(1, _ON_THE_OTHERS))]
         cast += [(WATCHED_CREATORS * besides + creator, platform) for besides in (0, 1) for creator in watched]
+    cast += [(CREATORS + place, platform) for platform, count in more.items() for place in range(count)]
+    if len(cast) > ROOM:
+        raise ValueError(f"{len(cast)} accounts; ids have room for {ROOM}")
     return cast
 
 
-def everyone(ids: Mapping[str, Ids]) -> list[Account]:
-    """Every account of the world; an account's place in the list is its number."""
+def everyone(ids: Mapping[str, Ids], more: Mapping[str, int]) -> list[Account]:
+    """Every account of the world, with so many more on platforms; an account's place in the list is its number.
+
+    What is there without more stays as it is. Raises ValueError for more than ids have room for.
+    """
     accounts: list[Account] = []
     seen = dict.fromkeys(PLATFORMS, 0)
-    for creator, platform in _cast():
+    for creator, platform in _cast(more):
         accounts.append(account(ids[platform], len(accounts), creator, seen[platform], platform))
         seen[platform] += 1
     return accounts

@@ -138,10 +138,14 @@ def unseal(token: str, count: int) -> list[str] | None:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How the sandbox's limits are set: units of a YouTube key's day, and by what factor rate windows are shortened."""
+    """How the sandbox's limits are set.
+
+    Units of a YouTube key's day, by what factor rate windows are shortened, and seconds that an answer takes at least.
+    """
 
     youtube_units: int = 1_000_000
     shorten: float = 1.0
+    latency: float = 0.0
 
 
 class Spent:

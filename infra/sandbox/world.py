@@ -1,5 +1,7 @@
 """The world: its accounts, and who is found by which name, at any moment. Pure: it keeps nothing but what it is."""
 
+from collections.abc import Mapping
+
 from infra.sandbox import growth, posts
 from infra.sandbox.cast import DAY, EPOCH, PLATFORMS, RENAMED, Account, everyone
 from infra.sandbox.ids import CREATOR, MEMBER, Ids
@@ -10,12 +12,15 @@ _SUSPENSION_PERIOD = 28 * DAY
 
 
 class World:
-    """The world of one seed; `fakes` multiplies the share of fakes in every audience."""
+    """The world of one seed; `fakes` multiplies the share of fakes in every audience.
 
-    def __init__(self, seed: int = 7, fakes: float = 1.0) -> None:
+    `more` is how many accounts there are on platforms beside the usual ones, for measuring: nobody watches them.
+    """
+
+    def __init__(self, seed: int = 7, fakes: float = 1.0, more: Mapping[str, int] | None = None) -> None:
         self.seed, self.fakes = seed, fakes
         self.ids = {name: Ids(seed, row.accounts, row.posts) for name, row in TRAITS.items()}
-        self.accounts = everyone(self.ids)
+        self.accounts = everyone(self.ids, more or {})
         self.by_handle = {(a.platform, a.host, a.handle): a for a in self.accounts}
         self.by_account_id = {(a.platform, a.account_id): a for a in self.accounts}
         self.of_platform = {p: [a for a in self.accounts if a.platform == p] for p in PLATFORMS}

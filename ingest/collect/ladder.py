@@ -4,8 +4,9 @@ Hourly in the first 24 hours, every 6 hours to day 7, daily to day 30, weekly to
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+import msgspec
 
 HORIZON = timedelta(days=90)
 """How long a post is followed, and how far back the first sight of an account lists."""
@@ -20,8 +21,7 @@ SLACK = timedelta(minutes=10)
 """A schedule's runs begin some minutes early or late; an hourly run must not find a post 59 minutes old and skip it."""
 
 
-@dataclass(frozen=True)
-class Known:
+class Known(msgspec.Struct, frozen=True):
     """A post that was seen before: an entry of `state/known_posts/<platform>.parquet`."""
 
     post_id: str
@@ -33,7 +33,10 @@ class Known:
 
 def interval(age: timedelta) -> timedelta | None:
     """How often a post of this age is read; None when it is not read any more."""
-    return next((every for until, every in STEPS if age < until), None)
+    for until, every in STEPS:
+        if age < until:
+            return every
+    return None
 
 
 def is_due(published_at: datetime, last_seen_at: datetime | None, now: datetime) -> bool:
