@@ -268,6 +268,18 @@ def test_a_suite_that_names_no_column_of_the_frame_says_which(tmp_path: object) 
         suites.judge([case], tmp_path)  # type: ignore[arg-type]
 
 
+def test_likes_that_are_null_are_a_warning_but_where_a_platform_has_none(tmp_path: object) -> None:
+    import pandas as pd
+
+    suite = suites.load("landed_posts")
+    [likes] = [one for one in suite.expectations if one["kwargs"].get("column") == "likes"]
+    alone = suites.Suite("landed_posts", (likes,), ("likes",))
+    frames = {name: pd.DataFrame({"platform": [name] * 3, "likes": [None] * 3}) for name in ("x", "reddit", "twitch")}
+    cases = [suites.Case(f"posts, {name}", alone, frame) for name, frame in frames.items()]
+    warned = [[failure.severity for failure in failures] for failures in suites.judge(cases, tmp_path)]  # type: ignore[arg-type]
+    assert warned == [["warning"], [], []]
+
+
 @given(st.integers(0, 500), st.integers(1, 500))
 def test_the_share_at_least_is_never_above_the_share(part: int, rest: int) -> None:
     low = check.at_least(part, part + rest)

@@ -273,7 +273,7 @@ def _parse_video(call: Call, post_id: str, item: dict[str, Any], observe: Observ
         state_reason="private" if private else text(status.get("uploadStatus")) if removed else None,
         published_at=when(moment(snippet.get("publishedAt") or snippet.get("publishTime"))),
         url=f"https://www.youtube.com/watch?v={post_id}",
-        format=kind if (snippet or details) and call.endpoint != STATS else None,  # too little to tell a short by
+        format=_format(kind, duration, call) if snippet or details else None,
         relation="original",
         title=title,
         text=description,
@@ -291,6 +291,12 @@ def _parse_video(call: Call, post_id: str, item: dict[str, Any], observe: Observ
         definition=_definition(observe.at),
         raw=values.raw(item),
     )
+
+
+def _format(kind: str, duration: float | None, call: Call) -> str | None:
+    """The kind; but counters alone come with too little to tell a short by, so that only length speaks against one."""
+    is_open = call.endpoint == STATS and (duration is None or duration <= SHORT_SECONDS)
+    return None if is_open else kind
 
 
 def _is_short(snippet: dict[str, Any], duration: float | None, written: str) -> bool:
