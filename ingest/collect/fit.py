@@ -12,13 +12,15 @@ from typing import Any, NamedTuple
 
 from ingest.collect.demand import CYCLES_A_DAY, DAY, Counting, Demand, Follow
 from ingest.collect.platform import Platform
-from ingest.collect.quota import next_reset, window
+from ingest.collect.quota import Span, next_reset
 from ingest.settings import Settings
 
 MONTH = 30.0
 SAMPLES_AT = (0, timedelta(hours=3, minutes=30))
 """`dags/sample.py` runs on Mondays at 03:30 UTC."""
 HOUR = timedelta(hours=1)
+SETTINGS: dict[Span, str] = {"day": "daily_units", "month": "monthly_units"}
+"""What a platform's settings of its budgets are called, after its name."""
 
 
 class Size(NamedTuple):
@@ -60,9 +62,22 @@ class Plan:
         return self.cycle.units * CYCLES_A_DAY
 
     @property
-    def units_at_most(self) -> float:
-        """Units of the fullest day, which is that of the samples."""
-        return self.units_a_day + self.samples.units
+    def monthly_budget(self) -> int | None:
+        """Units of a calendar month; None where there is no such limit."""
+        return self.platform.monthly_units(self.settings) if self.budget is not None else None
+
+    def units_at_most(self, span: Span) -> float:
+        """Units of the fullest day, which is that of the samples, or of a month of 31 days and five samples."""
+        days, samples = (1, 1) if span == "day" else (31, 5)
+        return days * self.units_a_day + samples * self.samples.units
+
+    @property
+    def short(self) -> list[tuple[Span, int]]:
+        """Budgets that do not hold what is asked."""
+        budgets: dict[Span, int | None] = {"day": self.budget, "month": self.monthly_budget}
+        return [
+            (span, units) for span, units in budgets.items() if units is not None and units < self.units_at_most(span)
+        ]
 
     @property
     def permitted_an_hour(self) -> float:
@@ -84,8 +99,8 @@ class Plan:
 
     @property
     def fits(self) -> bool:
-        """Whether each cycle ends within its hour, and every day within its budget."""
-        return max(self.cycle_hours, self.rate_used) <= 1 and (self.budget is None or self.units_at_most <= self.budget)
+        """Whether each cycle ends within its hour, and every day and month within its budget."""
+        return max(self.cycle_hours, self.rate_used) <= 1 and not self.short
 
     def _by_limit(self, demand: Demand) -> dict[tuple[str, str], float]:
         calls: defaultdict[tuple[str, str], float] = defaultdict(float)
@@ -106,22 +121,25 @@ class Plan:
         """Bytes of thirty days' events."""
         return self.a_month(lambda one: sum(n * size(SIZES[topic]) for topic, n in one.events.items())) / 1e9
 
-    def runs_out(self, now: datetime) -> tuple[datetime, datetime] | None:
-        """When the next day that is too short has spent its budget, and when the next begins; None where none is."""
-        if self.budget is None or self.units_at_most <= self.budget:
-            return None
-        zone, begin = self.platform.budget_zone, next_reset(now, self.platform.budget_zone)
-        sampled = next_samples(begin)
-        if self.units_a_day <= self.budget:  # only the day of the samples is too short
-            day = window(sampled, zone)
-            begin = datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
-        end, spent = next_reset(begin, zone), 0.0
-        cycles = [(begin + HOUR * hour, self.cycle.units) for hour in range((end - begin) // HOUR)]
-        for at, units in sorted([*cycles, *([(sampled, self.samples.units)] if sampled < end else [])]):
-            spent += units
-            if spent > self.budget:
-                return at, end
-        return end, end  # the day has an hour less than 24
+    def runs_out(self, span: Span, budget: int, now: datetime) -> tuple[datetime, datetime] | None:
+        """When the next whole window that is too short has spent its budget, and when another begins.
+
+        None where the next ones hold what is asked: not every month has five Mondays.
+        """
+        zone = self.platform.budget_zone
+        begin = next_reset(now, zone, span)
+        for _ in range(8):
+            end, spent, at, sampled = next_reset(begin, zone, span), 0.0, begin, next_samples(begin)
+            while at < end:
+                for moment, units in ((at, self.cycle.units), (sampled, self.samples.units)):
+                    if moment < at + HOUR:
+                        spent += units
+                        if spent > budget:
+                            return moment, end
+                at += HOUR
+                sampled = next_samples(at)
+            begin = end
+        return None
 
 
 def next_samples(after: datetime) -> datetime:
@@ -176,24 +194,19 @@ def changes(plan: Plan, again: Callable[[Settings, Sequence[Follow]], Plan]) -> 
     """
     name, settings, count = plan.platform.name, plan.settings, len(plan.followed)
     options: list[tuple[str, str, Plan, int]] = []
-    if plan.budget is not None and plan.units_at_most > plan.budget:
-        setting = f"{name}_daily_units"
-        units = math.ceil(plan.units_at_most)
-        options.append(
-            (
-                "raise the budget",
-                f"ASSAY_{setting.upper()}={units}",
-                again(_with(settings, setting, units), plan.followed),
-                0,
-            )
-        )
+    if plan.short:
+        raised = {f"{name}_{SETTINGS[span]}": math.ceil(plan.units_at_most(span)) for span, _ in plan.short}
+        words = ", ".join(f"ASSAY_{setting.upper()}={units}" for setting, units in raised.items())
+        options.append(("raise the budget", words, again(settings.model_copy(update=raised), plan.followed), 0))
     size = plan.platform.sample_size(settings)
     setting = f"{name}_audience_units"
     setting = setting if setting in Settings.model_fields else "audience_sample_size"
     if size > 0:
-        best = _most(
-            getattr(settings, setting) - 1, lambda value: again(_with(settings, setting, value), plan.followed)
-        )
+
+        def sampled(value: int) -> Plan:
+            return again(settings.model_copy(update={setting: value}), plan.followed)
+
+        best = _most(getattr(settings, setting) - 1, sampled)
         if best:
             options.append(("sample fewer members", f"ASSAY_{setting.upper()}={best[0]}", best[1], 0))
     best = _most(count - 1, lambda number: again(settings, plan.followed[:number]))
@@ -206,7 +219,7 @@ def changes(plan: Plan, again: Callable[[Settings, Sequence[Follow]], Plan]) -> 
             "platform": name,
             "change": what,
             "to": to,
-            "units_at_most": round(made.units_at_most) if made.budget is not None else None,
+            "units_at_most": round(made.units_at_most("day")) if made.budget is not None else None,
             "rate_used": f"{made.rate_used:.1%}",
             "dollars_a_month": round(made.dollars_a_month, 2) if made.platform.unit_dollars else None,
             "accounts": len(made.followed),
@@ -214,10 +227,6 @@ def changes(plan: Plan, again: Callable[[Settings, Sequence[Follow]], Plan]) -> 
         }
         for what, to, made, _ in fitting
     ]
-
-
-def _with(settings: Settings, name: str, value: int) -> Settings:
-    return settings.model_copy(update={name: value})
 
 
 def _most(highest: int, make: Callable[[int], Plan]) -> tuple[int, Plan] | None:

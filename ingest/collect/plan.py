@@ -79,7 +79,6 @@ def row_of(platform: Platform, settings: Settings, watching: Watching, source: s
     counting = Counting(platform, settings, watching.granted, now)
     followed = follow(counting, watching)
     made = make(platform, settings, followed, counting)
-    out = made.runs_out(now)
     return {
         "platform": platform.name,
         "accounts": len(followed),
@@ -96,14 +95,14 @@ def row_of(platform: Platform, settings: Settings, watching: Watching, source: s
         "units_a_sample": None if made.budget is None else round(made.samples.units),
         "units_first_cycle": None if made.budget is None else round(counting.first(followed).units),
         "budget": made.budget,
+        "monthly_budget": made.monthly_budget,
         "dollars_a_day": round(made.units_a_day * platform.unit_dollars, 2) if platform.unit_dollars else None,
         "dollars_a_month": round(made.dollars_a_month, 2) if platform.unit_dollars else None,
         "events_a_month": round(made.a_month(lambda one: sum(one.events.values()))),
         "kafka_gb_a_month": round(made.gigabytes_a_month(lambda size: size.kafka), 3),
         "parquet_gb_a_month": round(made.gigabytes_a_month(lambda size: size.parquet), 3),
         "fits": made.fits,
-        "runs_out_at": instant(out[0]) if out else None,
-        "goes_on_at": instant(out[1]) if out else None,
+        "short": shortages(made, now),
         "reads": reads(made),
         "changes": [] if made.fits else changes(made, again),
         "watched": [
@@ -117,6 +116,28 @@ def row_of(platform: Platform, settings: Settings, watching: Watching, source: s
             for one in followed
         ],
     }
+
+
+def shortages(made: Plan, now: datetime) -> list[Row]:
+    """What does not fit: budgets that are spent before they are filled anew, and a rate that is too low."""
+    rows: list[Row] = []
+    for span, budget in made.short:
+        asked, out = round(made.units_at_most(span)), made.runs_out(span, budget, now)
+        rows.append(
+            {
+                "of": f"units of a {span}",
+                "asked": asked,
+                "permitted": budget,
+                "short_by": asked - budget,
+                "runs_out_at": instant(out[0]) if out else None,
+                "goes_on_at": instant(out[1]) if out else None,
+            }
+        )
+    if (hours := max(made.cycle_hours, made.rate_used)) > 1:
+        calls = round(hours * made.permitted_an_hour)
+        permitted = round(made.permitted_an_hour)
+        rows.append({"of": "calls of an hour", "asked": calls, "permitted": permitted, "short_by": calls - permitted})
+    return rows
 
 
 def reads(made: Plan) -> list[Row]:
@@ -143,7 +164,8 @@ def tables(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
         ("How often what is read", [_ladder(row) for row in rows]),
     ]
     if short:
-        found.append(("What does not fit", [_shortage(row) for row in short]))
+        rows_short = [{"platform": row["platform"], **one} for row in short for one in row["short"]]
+        found.append(("What does not fit, and from when on nothing is read until when", rows_short))
         found.append(("What would make it fit, cheapest first", [one for row in short for one in row["changes"]]))
     return found
 
@@ -170,19 +192,6 @@ def _summary(row: Row) -> Row:
         "GB in Kafka": row["kafka_gb_a_month"],
         "GB in the lake": row["parquet_gb_a_month"],
         "fits": "yes" if row["fits"] else "no",
-    }
-
-
-def _shortage(row: Row) -> Row:
-    most = None if row["budget"] is None else row["units_a_day"] + row["units_a_sample"]
-    lacks = most is not None and most > row["budget"]
-    return {
-        "platform": row["platform"],
-        "units short on the fullest day": f"{most - row['budget']:,} of {most:,}" if most and lacks else None,
-        "nothing more is read from": row["runs_out_at"],
-        "until": row["goes_on_at"],
-        "a cycle takes, minutes": row["cycle_minutes"] if row["cycle_minutes"] > 60 else None,
-        "of the rate": f"{row['rate_used']:.1%}" if row["rate_used"] > 1 else None,
     }
 
 

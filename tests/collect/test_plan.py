@@ -169,13 +169,13 @@ def channels(count):
 def test_what_fits_has_no_changes():
     found = row("youtube", channels(20))
     assert found["fits"]
-    assert (found["changes"], found["runs_out_at"]) == ([], None)
+    assert (found["changes"], found["short"]) == ([], [])
 
 
 def test_a_day_that_is_too_short_says_from_when_until_its_reset_and_each_change_makes_it_fit():
     found = row("youtube", channels(60), youtube_daily_units=1_000)
     assert not found["fits"]
-    out, on = (datetime.fromisoformat(found[name]) for name in ("runs_out_at", "goes_on_at"))
+    out, on = (datetime.fromisoformat(found["short"][0][name]) for name in ("runs_out_at", "goes_on_at"))
     assert NOW < out < on
     assert (on.hour, on - out < DAY) == (8, True)  # midnight in California
     hours = (out - (on - DAY)) / HOUR
@@ -192,7 +192,7 @@ def test_where_only_the_day_of_the_samples_is_too_short_smaller_samples_help():
     found = row("x", ["ann", "bob"], x_daily_units=3_000, x_audience_units=1_000)
     assert not found["fits"]
     assert found["units_a_day"] <= 3_000 < found["units_a_day"] + found["units_a_sample"]
-    assert found["runs_out_at"].startswith("2026-11-16")
+    assert found["short"][0]["runs_out_at"].startswith("2026-11-16")
     smaller = next(one for one in found["changes"] if one["change"] == "sample fewer members")
     name, _, value = smaller["to"].partition("=")
     assert name == "ASSAY_X_AUDIENCE_UNITS"
@@ -200,6 +200,18 @@ def test_where_only_the_day_of_the_samples_is_too_short_smaller_samples_help():
     assert [one["dollars_a_month"] for one in found["changes"]] == sorted(
         one["dollars_a_month"] for one in found["changes"]
     )
+
+
+def test_a_month_s_budget_is_spent_later_and_is_raised_with_the_day_s():
+    found = row("x", ["ann", "bob"], x_daily_units=1_000, x_monthly_units=50_000)
+    assert [one["of"] for one in found["short"]] == ["units of a day", "units of a month"]
+    month = found["short"][1]
+    assert (month["runs_out_at"][:8], month["goes_on_at"]) == ("2026-12-", "2027-01-01T00:00:00Z")
+    assert (int(month["runs_out_at"][8:10]) - 1) * found["units_a_day"] <= 50_000
+    raised = next(one["to"] for one in found["changes"] if one["change"] == "raise the budget")
+    settings = {name.lower().removeprefix("assay_"): int(units) for name, units in re.findall(r"(\w+)=(\d+)", raised)}
+    assert settings.keys() == {"x_daily_units", "x_monthly_units"}
+    assert row("x", ["ann", "bob"], **settings)["fits"]
 
 
 def test_more_calls_than_an_hour_permits_do_not_fit_and_fewer_accounts_do():
