@@ -13,7 +13,8 @@ from typing import Any
 from ingest.collect import values
 from ingest.collect.outcome import OK, Answer, Outcome, Verdict, by_status, malformed, retry_after, settled
 from ingest.collect.platform import Account, Call, Endpoint, Listed, Observer, Pace, Platform, Rate
-from ingest.collect.values import count, identifier, items, lenient, mapping, moment, text, when
+from ingest.collect.platforms._bluesky_rows import author_of, features, published, read_post, read_profile
+from ingest.collect.values import identifier, lenient, mapping, moment, text
 
 BASE = "https://public.api.bsky.app"
 DAY = 86_400
@@ -139,13 +140,13 @@ def parse(call: Call, answer: Answer, observe: Observer) -> None:
     if not 200 <= answer.status < 300:
         _parse_gone(call, answer, observe)
     elif call.endpoint == PROFILE:
-        _parse_profile(answer.document, observe)
+        read_profile(answer.document, BASE, observe)
     elif call.endpoint == FEED:
         _parse_feed(call, values.rows(answer.document.get("feed")), observe)
     elif call.endpoint == FOLLOWERS:
         subject = text(lenient(answer.document.get("subject")).get("did")) or _did(call.param("actor"))
         for follower in values.rows(answer.document.get("followers")):
-            observe.member(subject, identifier(follower.get("did")), relation="follower", **_features(follower))
+            observe.member(subject, identifier(follower.get("did")), relation="follower", **features(follower))
     else:
         _parse_batch(call, values.rows(answer.document.get("posts" if call.endpoint == POSTS else "profiles")), observe)
 
@@ -154,11 +155,11 @@ def _parse_batch(call: Call, found: list[dict[str, Any]], observe: Observer) -> 
     """What a look-up of several found; what it was asked for and left out is gone."""
     for row in found:
         if call.endpoint == POSTS:
-            _parse_post(row, observe)
+            read_post(row, observe)
         elif call.endpoint == PROFILES:
-            _parse_profile(row, observe)
+            read_profile(row, BASE, observe)
         else:
-            observe.reading.profiles[identifier(row.get("did"))] = _features(row)
+            observe.reading.profiles[identifier(row.get("did"))] = features(row)
     seen = {row.get("uri" if call.endpoint == POSTS else "did") for row in found}
     for uri in dict.fromkeys(call.params.get("uris", [])):
         if uri not in seen and _did(_author(uri)):
@@ -188,78 +189,20 @@ def _author(uri: str) -> str:
     return uri.removeprefix("at://").partition("/")[0]
 
 
-def _parse_profile(profile: dict[str, Any], observe: Observer) -> None:
-    did, handle = identifier(profile.get("did")), text(profile.get("handle"))
-    followers = count(profile.get("followersCount"))
-    closed = any(
-        label.get("val") == "!no-unauthenticated" and not label.get("neg") for label in items(profile.get("labels"))
-    )
-    observe.account(
-        did,
-        state="visible",
-        state_reason="members_only" if closed else None,  # who asks that only members read them is not read further
-        handle=handle,
-        display_name=text(profile.get("displayName")),
-        created_at=when(moment(profile.get("createdAt"))),
-        url=f"https://bsky.app/profile/{did}",
-        bio=text(profile.get("description")),
-        external_url=text(profile.get("website")),
-        followers=followers,
-        followers_resolution=None if followers is None else 1,
-        following=count(profile.get("followsCount")),
-        posts=count(profile.get("postsCount")),
-        is_verified=_is_verified(profile),
-        has_picture=bool(profile.get("avatar")),
-        definition="bluesky-1",
-        raw=values.raw(profile),
-    )
-    names = frozenset({did, handle.lower()} if handle else {did})
-    listing = None if closed else did
-    observe.reading.found.append(Account(did, names, BASE, listing, followers))
-
-
-def _is_verified(profile: dict[str, Any]) -> bool | None:
-    """Verified, or trusted to verify others; profiles of before verification say nothing."""
-    verification = profile.get("verification")
-    if not isinstance(verification, dict):
-        return None
-    return "valid" in (verification.get("verifiedStatus"), verification.get("trustedVerifierStatus"))
-
-
-def _features(profile: dict[str, Any]) -> dict[str, Any]:
-    handle = text(profile.get("handle"))
-    return {
-        "followers": count(profile.get("followersCount")),
-        "following": count(profile.get("followsCount")),
-        "posts": count(profile.get("postsCount")),
-        "created_at": when(moment(profile.get("createdAt"))),
-        "is_verified": _is_verified(profile),
-        "has_picture": bool(profile.get("avatar")),
-        "bio_length": len(profile["description"]) if isinstance(profile.get("description"), str) else 0,
-        "handle_length": values.length(handle),
-        "handle_digit_share": values.digit_share(handle),
-        "name_length": len(profile["displayName"]) if isinstance(profile.get("displayName"), str) else 0,
-    }
-
-
 def _parse_feed(call: Call, feed: list[dict[str, Any]], observe: Observer) -> None:
     """The account's own posts: not what it reposted (its own included), nor what a feed mixes in from others."""
     actor = call.param("actor").removeprefix("@")
     own = [mapping(row.get("post")) for row in feed if not row.get("reason")]
-    authors = {identifier(_author_of(post).get("did")): text(_author_of(post).get("handle")) for post in own}
+    authors = {identifier(author_of(post).get("did")): text(author_of(post).get("handle")) for post in own}
     named = {did for did, handle in authors.items() if did == actor or (handle or "").lower() == actor.lower()}
     if not named and not _did(actor) and len(authors) == 1:
         named = set(authors)  # asked by a handle that its account has changed since
     for post in own:
-        if _author_of(post)["did"] in named:
-            _parse_post(post, observe)
-            observe.reading.listed.append(Listed(identifier(post.get("uri")), _published(post)))
+        if author_of(post)["did"] in named:
+            read_post(post, observe)
+            observe.reading.listed.append(Listed(identifier(post.get("uri")), published(post)))
     positions = [_position(row) for row in feed]
     observe.reading.reached = min((position for position in positions if position), default=None)
-
-
-def _author_of(post: dict[str, Any]) -> dict[str, Any]:
-    return mapping(post.get("author"))
 
 
 def _position(row: dict[str, Any]) -> datetime | None:
@@ -267,61 +210,7 @@ def _position(row: dict[str, Any]) -> datetime | None:
     reason, post = mapping(row.get("reason")), mapping(row.get("post"))
     if str(reason.get("$type", "")).endswith("reasonPin"):
         return None
-    return moment(reason.get("indexedAt")) if reason else _published(post)
-
-
-def _published(post: dict[str, Any]) -> datetime | None:
-    """The earlier of the author's claim and of when the AppView first saw it."""
-    moments = (moment(mapping(post.get("record")).get("createdAt")), moment(post.get("indexedAt")))
-    return min((known for known in moments if known), default=None)
-
-
-def _parse_post(post: dict[str, Any], observe: Observer) -> None:
-    uri, author, record = (
-        identifier(post.get("uri")),
-        identifier(_author_of(post).get("did")),
-        mapping(post.get("record")),
-    )
-    written, embed, languages = text(record.get("text")), lenient(record.get("embed")), record.get("langs")
-    media = lenient(embed.get("media")) or embed
-    features = [feature for facet in items(record.get("facets")) for feature in items(facet.get("features"))]
-    own_tags = record.get("tags")
-    tags = values.tags([*(f.get("tag") for f in features), *(own_tags if isinstance(own_tags, list) else [])])
-    links = [*(feature.get("uri") for feature in features), lenient(media.get("external")).get("uri")]
-    observe.post(
-        author,
-        uri,
-        state="visible",
-        published_at=when(_published(post)),
-        url=f"https://bsky.app/profile/{author}/post/{uri.rpartition('/')[2]}",
-        format=_format(media),
-        relation="reply" if record.get("reply") else "quote" if _is_quote(embed) else "original",
-        text=written,
-        language=text(languages[0]) if isinstance(languages, list) and languages else None,
-        hashtags=tags or values.tags_in(written),
-        mentions=list(dict.fromkeys(did for feature in features if (did := text(feature.get("did"))))),
-        links=list(dict.fromkeys(link for link in links if isinstance(link, str) and link)),
-        likes=count(post.get("likeCount")),
-        comments=count(post.get("replyCount")),
-        shares=count(post.get("repostCount")),
-        saves=count(post.get("bookmarkCount")),
-        quotes=count(post.get("quoteCount")),
-        definition="bluesky-1",
-        raw=values.raw(post),
-    )
-
-
-def _format(media: dict[str, Any]) -> str:
-    kind = str(media.get("$type", ""))
-    if kind.startswith("app.bsky.embed.images"):
-        return "carousel" if len(items(media.get("images"))) > 1 else "image"
-    return next((name for name, word in (("video", "embed.video"), ("link", "embed.external")) if word in kind), "text")
-
-
-def _is_quote(embed: dict[str, Any]) -> bool:
-    """Whether a post is embedded; lists, feeds and starter packs are embedded likewise and are no quotes."""
-    record = lenient(embed.get("record"))
-    return "/app.bsky.feed.post/" in str((lenient(record.get("record")) or record).get("uri", ""))
+    return moment(reason.get("indexedAt")) if reason else published(post)
 
 
 PLATFORM = Platform(

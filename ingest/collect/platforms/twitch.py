@@ -23,8 +23,16 @@ from ingest.collect.outcome import (
     retry_after,
     settled,
 )
-from ingest.collect.platform import Account, Call, Endpoint, Listed, Observer, Pace, Page, Platform, Rate
-from ingest.collect.values import count, identifier, moment, text, when
+from ingest.collect.platform import Account, Call, Endpoint, Observer, Pace, Page, Platform, Rate
+from ingest.collect.platforms._twitch_rows import (
+    features,
+    read_channel,
+    read_followers,
+    read_stream,
+    read_user,
+    read_video,
+)
+from ingest.collect.values import identifier, text
 
 BASE = "https://api.twitch.tv"
 AUTH = "https://id.twitch.tv/oauth2"
@@ -44,7 +52,6 @@ MEMBERS = Endpoint("members", USERS.path, batch=100, cost=1, audience=True)
 OF_TOKEN = re.compile(r"invalid (oauth|access) token|token (is )?(expired|invalid)|must be a valid", re.IGNORECASE)
 OF_CALL = re.compile(r"scope|must match|broadcaster|moderator", re.IGNORECASE)
 """Refusals with status 401 of what this call asks for: the token is good for others."""
-NO_PICTURE = "user-default-pictures"
 CHECK_APP = "Check ASSAY_TWITCH_CLIENT_ID and ASSAY_TWITCH_CLIENT_SECRET against the app's page at dev.twitch.tv."
 CONNECT = "Connect the channel's owner anew (`assay connect twitch`)."
 CHECK_CALL = "Check the account on the watch list."
@@ -148,19 +155,19 @@ def parse(call: Call, answer: Answer, observe: Observer) -> None:
         return
     found = values.rows(answer.document.get("data"))
     if call.endpoint == FOLLOWERS:
-        _parse_followers(call, answer.document, found, observe)
+        read_followers(call, answer.document, found, observe)
         return
     for row in found:
         if call.endpoint == USERS:
-            _parse_user(row, observe)
+            read_user(row, BASE, observe)
         elif call.endpoint == CHANNELS:
-            _parse_channel(row, observe)
+            read_channel(row, observe)
         elif call.endpoint == STREAMS:
-            _parse_stream(row, observe)
+            read_stream(row, observe)
         elif call.endpoint == MEMBERS:
-            observe.reading.profiles[identifier(row.get("id"))] = _features(row)
+            observe.reading.profiles[identifier(row.get("id"))] = features(row)
         else:
-            _parse_video(row, observe)
+            read_video(row, observe)
     _parse_missing(call, {row.get("id") for row in found}, observe)
     if call.param("user_id"):
         times = [post.published_at for post in observe.reading.listed if post.published_at]
@@ -174,127 +181,6 @@ def _parse_missing(call: Call, seen: set[Any], observe: Observer) -> None:
             observe.account(subject, state="gone", state_reason="not_found")
         elif subject not in seen and call.endpoint == VIDEOS:
             observe.post(None, subject, state="gone", state_reason="not_found")
-
-
-def _parse_user(user: dict[str, Any], observe: Observer) -> None:
-    """`view_count` stands still since 2022: never read."""
-    account_id, login, kind = identifier(user.get("id")), text(user.get("login")), user.get("broadcaster_type")
-    observe.account(
-        account_id,
-        state="visible",
-        handle=login,
-        display_name=text(user.get("display_name")),
-        created_at=when(moment(user.get("created_at"))),
-        url=f"https://www.twitch.tv/{login}" if login else None,
-        bio=text(user.get("description")),
-        is_verified=kind == "partner" if isinstance(kind, str) else None,  # whom Twitch gives the badge
-        has_picture=_has_picture(user.get("profile_image_url")),
-        definition="twitch-1",
-        raw=values.raw({name: value for name, value in user.items() if name != "email"}),
-    )
-    names = frozenset({account_id, login.lower()} if login else {account_id})
-    observe.reading.found.append(Account(account_id, names, BASE, account_id))
-
-
-def _features(user: dict[str, Any]) -> dict[str, Any]:
-    """What a follower's profile adds to what the list says. Nobody tells how many follow whom."""
-    return {
-        "created_at": when(moment(user.get("created_at"))),
-        "is_verified": user.get("broadcaster_type") == "partner",
-        "has_picture": _has_picture(user.get("profile_image_url")),
-        "bio_length": values.length(user.get("description")),
-    }
-
-
-def _has_picture(url: Any) -> bool | None:
-    return bool(url) and NO_PICTURE not in url if isinstance(url, str) else None
-
-
-def _parse_channel(channel: dict[str, Any], observe: Observer) -> None:
-    """`is_branded_content` is the channel's setting of the moment, of no single video: it stays in `raw`."""
-    observe.account(
-        identifier(channel.get("broadcaster_id")),
-        state="visible",
-        handle=text(channel.get("broadcaster_login")),
-        display_name=text(channel.get("broadcaster_name")),
-        language=text(channel.get("broadcaster_language")),
-        category=text(channel.get("game_name")),
-        definition="twitch-1",
-        raw=values.raw(channel),
-    )
-
-
-def _parse_followers(call: Call, page: dict[str, Any], found: list[dict[str, Any]], observe: Observer) -> None:
-    """The total, and with the owner's token the newest followers. One follower's absence (`user_id`) is no total."""
-    account_id = text(call.param("broadcaster_id"))
-    total = None if call.param("user_id") else count(page.get("total"))
-    if account_id and total is not None:
-        observe.account(account_id, state="visible", followers=total, followers_resolution=1, definition="twitch-1")
-    for follower in found:
-        login, name = text(follower.get("user_login")), text(follower.get("user_name"))
-        observe.member(
-            account_id,
-            identifier(follower.get("user_id")),
-            relation="follower",
-            followed_at=when(moment(follower.get("followed_at"))),
-            handle_length=values.length(login),
-            handle_digit_share=values.digit_share(login),
-            name_length=values.length(name),
-        )
-
-
-def _parse_stream(stream: dict[str, Any], observe: Observer) -> None:
-    title = text(stream.get("title"))
-    login = text(stream.get("user_login"))
-    observe.post(
-        identifier(stream.get("user_id")),
-        identifier(stream.get("id")),
-        state="visible",
-        published_at=when(moment(stream.get("started_at"))),
-        url=f"https://www.twitch.tv/{login}" if login else None,
-        format="live",
-        relation="original",
-        title=title,
-        language=text(stream.get("language")),
-        hashtags=values.tags_in(title) if title else None,
-        links=values.links_in(title) if title else None,
-        viewers=count(stream.get("viewer_count")),
-        definition="twitch-1",
-        raw=values.raw(stream),
-    )
-
-
-def _parse_video(video: dict[str, Any], observe: Observer) -> None:
-    """Archives (recordings of streams), highlights and uploads."""
-    post_id, title, description = identifier(video.get("id")), text(video.get("title")), text(video.get("description"))
-    written = "\n".join(part for part in (title, description) if part)
-    published = moment(video.get("published_at")) or moment(video.get("created_at"))
-    private = video.get("viewable") == "private"
-    observe.post(
-        identifier(video.get("user_id")),
-        post_id,
-        state="hidden" if private else "visible",
-        state_reason="private" if private else None,
-        published_at=when(published),
-        url=text(video.get("url")) or f"https://www.twitch.tv/videos/{post_id}",
-        format="video",
-        relation="original",
-        title=title,
-        text=description,
-        language=text(video.get("language")),
-        duration_seconds=_duration(video.get("duration")),
-        hashtags=values.tags_in(written) if title else None,
-        links=values.links_in(written) if title else None,
-        views=count(video.get("view_count")),
-        definition="twitch-1",
-        raw=values.raw(video),
-    )
-    observe.reading.listed.append(Listed(post_id, published))
-
-
-def _duration(written: Any) -> float | None:
-    """`3h8m33s` in seconds."""
-    return values.seconds(f"PT{written.upper()}") if isinstance(written, str) and written else None
 
 
 PLATFORM = Platform(

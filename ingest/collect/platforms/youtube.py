@@ -36,8 +36,9 @@ from ingest.collect.platforms._youtube_audience import (
     subscribers,
 )
 from ingest.collect.platforms._youtube_owner import OWNER, REPORTS, consented, parse_report
+from ingest.collect.platforms._youtube_videos import definition, read_video
 from ingest.collect.quota import next_reset
-from ingest.collect.values import count, flag, identifier, items, lenient, mapping, moment, text, when
+from ingest.collect.values import count, identifier, items, lenient, mapping, moment, text, when
 from ingest.settings import Settings
 
 VIDEO_PARTS = "snippet,statistics,contentDetails,status,liveStreamingDetails,paidProductPlacementDetails"
@@ -58,9 +59,6 @@ STATS = Endpoint(
 )
 
 CHANNEL_ID = re.compile(r"UC[\w-]{22}", re.ASCII)
-SHORT_SECONDS = 180
-# Views were counted otherwise before each of these dates: never compare across them.
-DEFINITIONS = (("2026-08-24", "views-2026-08"), ("2025-03-31", "views-2025-03"), ("", "views-2012"))
 
 DAY_SPENT = {"quotaExceeded", "dailyLimitExceeded"}
 TOO_FAST = {"rateLimitExceeded", "userRateLimitExceeded", "concurrentLimitExceeded", "servingLimitExceeded"}
@@ -185,10 +183,7 @@ def parse(call: Call, answer: Answer, observe: Observer) -> None:
         if "id" not in item and len(asked) != 1:
             continue  # `fields` left the ids out
         subject = identifier(item.get("id", asked[0] if asked else None))
-        if call.endpoint == COMMENTERS:
-            observe.reading.profiles[subject] = features(item)
-        else:
-            (_parse_channel if call.endpoint == CHANNELS else _parse_video)(call, subject, item, observe)
+        _parse_found(call, subject, item, observe)
     if call.endpoint == COMMENTERS or not _shows_rows(call) or not all("id" in item for item in found):
         return
     for missing in [subject for subject in asked if subject not in {item["id"] for item in found}]:
@@ -196,6 +191,16 @@ def parse(call: Call, answer: Answer, observe: Observer) -> None:
             observe.account(missing, state="gone", state_reason="not_found")
         else:
             observe.post(None, missing, state="gone", state_reason="not_found")
+
+
+def _parse_found(call: Call, subject: str, item: dict[str, Any], observe: Observer) -> None:
+    """One of the things that were looked up."""
+    if call.endpoint == COMMENTERS:
+        observe.reading.profiles[subject] = features(item)
+    elif call.endpoint == CHANNELS:
+        _parse_channel(call, subject, item, observe)
+    else:
+        read_video(call, subject, item, observe, counters_alone=call.endpoint == STATS)
 
 
 def _shows_rows(call: Call) -> bool:
@@ -224,7 +229,7 @@ def _parse_channel(call: Call, account_id: str, item: dict[str, Any], observe: O
         views=count(statistics.get("viewCount")),
         has_picture=has_picture(snippet),
         unavailable=["followers:hidden"] if hidden else None,
-        definition=_definition(observe.at),
+        definition=definition(observe.at),
         raw=values.raw(item),
     )
     names = {account_id, normalise(handle or ""), normalise(call.param("forHandle"))}
@@ -251,65 +256,6 @@ def _parse_upload(call: Call, item: dict[str, Any], observe: Observer) -> None:
         observe.post(None, post_id, state="hidden", state_reason="private")
     elif post_id:
         observe.reading.listed.append(Listed(post_id, published))
-
-
-def _parse_video(call: Call, post_id: str, item: dict[str, Any], observe: Observer) -> None:
-    snippet, details = mapping(item.get("snippet")), mapping(item.get("contentDetails"))
-    statistics, status = mapping(item.get("statistics")), lenient(item.get("status"))
-    title, description = text(snippet.get("title")), text(snippet.get("description"))
-    written = "\n".join(part for part in (title, description) if part)
-    thousandths = count(details.get("durationMillis"))
-    duration = values.seconds(details.get("duration")) if thousandths is None else values.number(thousandths / 1000)
-    on_air = snippet.get("liveBroadcastContent") in ("live", "upcoming")
-    whole = bool(statistics) and not call.param("fields")
-    absent = [why for key, why in (("likeCount", "likes:hidden"), ("commentCount", "comments:disabled"))
-              if whole and key not in statistics]  # fmt: skip
-    private, removed = status.get("privacyStatus") == "private", status.get("uploadStatus") in ("deleted", "rejected")
-    kind = "live" if on_air else "short" if _is_short(snippet, duration, written) else "video"
-    observe.post(
-        text(snippet.get("channelId")),
-        post_id,
-        state="hidden" if private else "gone" if removed else "visible",
-        state_reason="private" if private else text(status.get("uploadStatus")) if removed else None,
-        published_at=when(moment(snippet.get("publishedAt") or snippet.get("publishTime"))),
-        url=f"https://www.youtube.com/watch?v={post_id}",
-        format=_format(kind, duration, call) if snippet or details else None,
-        relation="original",
-        title=title,
-        text=description,
-        language=text(snippet.get("defaultAudioLanguage")) or text(snippet.get("defaultLanguage")),
-        duration_seconds=duration,
-        hashtags=values.tags_in(written) if title else None,
-        links=values.links_in(description) if "description" in snippet else None,
-        is_paid_partnership=flag(lenient(item.get("paidProductPlacementDetails")).get("hasPaidProductPlacement")),
-        views=count(statistics.get("viewCount")),
-        likes=count(statistics.get("likeCount")),
-        dislikes=count(statistics.get("dislikeCount")),
-        comments=count(statistics.get("commentCount")),
-        viewers=count(lenient(item.get("liveStreamingDetails")).get("concurrentViewers")) if on_air else None,
-        unavailable=absent or None,
-        definition=_definition(observe.at),
-        raw=values.raw(item),
-    )
-
-
-def _format(kind: str, duration: float | None, call: Call) -> str | None:
-    """The kind; but counters alone come with too little to tell a short by, so that only length speaks against one."""
-    is_open = call.endpoint == STATS and (duration is None or duration <= SHORT_SECONDS)
-    return None if is_open else kind
-
-
-def _is_short(snippet: dict[str, Any], duration: float | None, written: str) -> bool:
-    """There is no such field: at most three minutes, and upright pictures or the tag."""
-    if duration is None or duration > SHORT_SECONDS:
-        return False
-    sizes = [(p.get("height"), p.get("width")) for p in map(lenient, lenient(snippet.get("thumbnails")).values())]
-    upright = any(isinstance(high, int) and isinstance(wide, int) and high > wide for high, wide in sizes)
-    return upright or not {"short", "shorts"}.isdisjoint(values.tags_in(written))
-
-
-def _definition(at: datetime) -> str:
-    return next(name for since, name in DEFINITIONS if at.date().isoformat() >= since)
 
 
 PLATFORM = Platform(
