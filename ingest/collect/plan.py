@@ -197,9 +197,12 @@ def _summary(row: Row) -> Row:
 
 def sources(rows: Sequence[Row]) -> list[str]:
     """Where the figures are from, a line each."""
+    by_source: dict[str, list[str]] = {}
+    for row in rows:
+        by_source.setdefault(row["posts_a_day_from"], []).append(row["platform"])
     sizes = ", ".join(f"{topic} {size.kafka} and {size.parquet}" for topic, size in SIZES.items())
     return [
-        *(f"{row['platform']}: posts a day {row['posts_a_day_from']}" for row in rows),
+        *(f"posts a day of {', '.join(names)}: {source}" for source, names in by_source.items()),
         *(
             f"{row['platform']}: {row['not_asked']} accounts are not asked: {WHY_NOT}"
             for row in rows
