@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra.sandbox import growth, people, posts
+from infra.sandbox import mastodon_asked as asked
 from infra.sandbox import mastodon_shapes as shapes
 from infra.sandbox.cast import DAY, Account
 from infra.sandbox.ids import MEMBER
@@ -20,9 +21,7 @@ from infra.sandbox.world import World, suspended_since
 
 PLATFORM = "mastodon"
 _WINDOW, _PAGING_WINDOW, _LIMIT = 300, 900, 300
-_CURSORS = ("max_id", "min_id", "since_id", "page")
 _HOSTS = {*SERVERS, *SPLIT_SERVER, CLOSED_SERVER}
-_BATCH = {"accounts": 40, "statuses": 20}
 _PAGE_ROOM = 140
 _ROUTES = (
     ("accounts/lookup", re.compile(r"/api/v1/accounts/lookup")),
@@ -102,7 +101,7 @@ class Mastodon(Surface):
     def _spend(self, request: Request, host: str) -> tuple[int, float]:
         """What is left in the most constrained of the server's windows for this client, and when that one ends."""
         spent, ends = self.windows.spend(request.now, _WINDOW, host, request.client)
-        if any(f"{name}=" in request.query for name in _CURSORS):
+        if any(f"{name}=" in request.query for name in asked.CURSORS):
             paged, paging_ends = self.windows.spend(request.now, _PAGING_WINDOW, host, request.client, "paging")
             if paged >= spent:
                 return _LIMIT - paged, paging_ends
@@ -161,10 +160,10 @@ class Mastodon(Surface):
         return Answer(200, found[0]) if found else error(404, "Record not found")
 
     def _accounts(self, request: Request, host: str, _: str) -> Answer:
-        return Answer(200, self._entities(_batch(request, "accounts"), host, request.now))
+        return Answer(200, self._entities(asked.batch(request, "accounts"), host, request.now))
 
     def _followers(self, request: Request, host: str, text: str) -> Answer:
-        account, size = self._creator(text, host), _size(request, 40, 80)
+        account, size = self._creator(text, host), asked.size(request, 40, 80)
         if "hides_network" in account.flags or suspended_since(account, request.now) is not None:
             return Answer(200, [])
         listed = growth.audience(account, request.now, self.world.fakes)
@@ -173,20 +172,20 @@ class Mastodon(Surface):
             rank = listed.rank_below(max(0, (int(row) if row.isdigit() else 0) - _first_row(account)) // 3)
         index = listed.newest(rank, size)
         ends = [_first_row(account) + 3 * int(index[place]) for place in (0, -1)] if len(index) else []
-        links = _links(request, ends, full=len(index) == size)
+        links = asked.links(request, ends, full=len(index) == size)
         return Answer(200, self._members(account, index, request.now), links)
 
     def _account_statuses(self, request: Request, host: str, text: str) -> Answer:
-        account, size, now = self._creator(text, host), _size(request, 20, 40), request.now
+        account, size, now = self._creator(text, host), asked.size(request, 20, 40), request.now
         if suspended_since(account, now) is not None:
             return Answer(200, [])
-        if _on(request, "pinned"):
+        if asked.is_on(request, "pinned"):
             pinned = islice(posts.newest(account, now - 30 * DAY, now, self.world.fakes), 1)
             return Answer(200, [shapes.status(post, self._account(account, now), now) for post in pinned])
-        newest, since, forward = (_number(request, name) for name in ("max_id", "since_id", "min_id"))
+        newest, since, forward = (asked.number(request, name) for name in ("max_id", "since_id", "min_id"))
         above = max(since or 0, forward or 0)
         rows = self._timeline(account, newest, forward, now)
-        page = [row for row in rows if row[0] > above and _passes(row[1], row[2], request)][:size]
+        page = [row for row in rows if row[0] > above and asked.passes(row[1], row[2], request)][:size]
         if forward is not None:
             page.reverse()
         author = self._account(account, now)
@@ -198,7 +197,7 @@ class Mastodon(Surface):
             else:
                 entities.append(shapes.status(post, author, now))
         ends = [page[0][0], page[-1][0]] if page else []
-        return Answer(200, entities, _links(request, ends, full=len(page) == size, forward="min_id"))
+        return Answer(200, entities, asked.links(request, ends, full=len(page) == size, forward="min_id"))
 
     def _timeline(
         self, account: Account, newest: int | None, forward: int | None, now: float
@@ -237,7 +236,7 @@ class Mastodon(Surface):
 
     def _statuses(self, request: Request, host: str, _: str) -> Answer:
         now = request.now
-        found = (self._status(text, host, now) for text in _batch(request, "statuses"))
+        found = (self._status(text, host, now) for text in asked.batch(request, "statuses"))
         return Answer(200, [shapes.status(post, self._account(post.account, now), now) for post in found if post])
 
     def _status(self, text: str, host: str, t: float) -> Post | None:
@@ -275,50 +274,6 @@ def _server(request: Request) -> str:
 def _first_row(account: Account) -> int:
     """Follow rows are numbered by the server, not by anything that a client knows."""
     return 1_000_000 + account.key % 5_000_000
-
-
-def _on(request: Request, name: str) -> bool:
-    return request.one(name) in ("true", "True", "1")
-
-
-def _passes(post: Post, is_boost: bool, request: Request) -> bool:
-    if is_boost:
-        return not _on(request, "exclude_reblogs") and not _on(request, "only_media")
-    if _on(request, "only_media") and post.format not in ("image", "video"):
-        return False
-    return not (_on(request, "exclude_replies") and post.relation == "reply")
-
-
-def _size(request: Request, usual: int, most: int) -> int:
-    text = request.one("limit") or ""
-    return min(most, max(1, int(text))) if text.isdigit() else usual
-
-
-def _number(request: Request, name: str) -> int | None:
-    text = request.one(name)
-    if text is None:
-        return None
-    if not text.isdigit():
-        raise Refusal(error(404, "Record not found"))
-    return int(text)
-
-
-def _batch(request: Request, name: str) -> list[str]:
-    ids = list(dict.fromkeys(request.many("id[]") or request.many("id")))
-    if len(ids) > _BATCH[name]:
-        raise Refusal(error(422, f"Validation failed: at most {_BATCH[name]} ids"))
-    return ids
-
-
-def _links(request: Request, ends: list[int], *, full: bool, forward: str = "since_id") -> Headers:
-    """The Link header: rel=next only where the page was full, so a full last page is followed by an empty one."""
-    if not ends:
-        return ()
-    kept = "".join(f"{name}={value}&" for name, value in request.pairs if name not in _CURSORS)
-    start = f"{request.base}{request.path}?{kept}"
-    links = [f'<{start}max_id={ends[1]}>; rel="next"'] if full else []
-    links.append(f'<{start}{forward}={ends[0]}>; rel="prev"')
-    return (("link", ", ".join(links)),)
 
 
 def _throttled(ends: float) -> Answer:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from infra.sandbox import comments, people, posts
+from infra.sandbox import youtube_errors as errors
 from infra.sandbox import youtube_shapes as shapes
 from infra.sandbox.cast import Account
 from infra.sandbox.ids import MEMBER
@@ -85,30 +86,30 @@ class YouTube(Surface):
             self.owner.holder(request, READ)
             credential = KEY  # units are the project's, whoever asks
         if credential is None:
-            return shapes.no_key()
+            return errors.no_key()
         if credential != KEY:
-            return shapes.bad_key()
+            return errors.bad_key()
         bucket = "batchGetStats" if endpoint == "videos:batchGetStats" else "units"
         ledger = (credential, bucket, pacific_day(request.now))
         if self.spent.units(*ledger) >= self.limits.youtube_units:
-            return shapes.over_quota()
+            return errors.over_quota()
         self.spent.add(*ledger)
         return self._calls[endpoint](request)
 
     def fault(self, kind: str, request: Request) -> Answer:
         """The platform's own words for a fault."""
         if kind == "quota":
-            return shapes.over_quota()
+            return errors.over_quota()
         if kind == "bad_key":
-            return shapes.bad_key()
+            return errors.bad_key()
         if kind == "throttled":
             message = "Quota exceeded for quota metric 'Queries' and limit 'Queries per minute per user'."
-            return shapes.error(429, "rateLimitExceeded", message, "global", status="RESOURCE_EXHAUSTED")
+            return errors.error(429, "rateLimitExceeded", message, "global", status="RESOURCE_EXHAUSTED")
         if kind == "unavailable":
-            return shapes.error(
+            return errors.error(
                 503, "backendError", "The service is currently unavailable.", "global", status="UNAVAILABLE"
             )
-        return shapes.error(500, "internalError", "Internal error encountered.", "global", status="INTERNAL")
+        return errors.error(500, "internalError", "Internal error encountered.", "global", status="INTERNAL")
 
     def _first(self) -> str:
         """The channel that consents when nobody says which."""
@@ -131,10 +132,10 @@ class YouTube(Surface):
             ids = [self.owner.holder(request, READ).local_id]
         if bool(ids) + bool(handle) + bool(request.one("forUsername")) != 1:
             message = "No filter selected. Expected one of: forHandle, forUsername, id, mine"
-            return shapes.invalid("missingRequiredParameter", message)
+            return errors.invalid("missingRequiredParameter", message)
         size = _size(request, 5, 50)
         if len(ids) > 50:
-            return shapes.invalid("invalidFilters", "The request specifies an invalid filter parameter.", "id")
+            return errors.invalid("invalidFilters", "The request specifies an invalid filter parameter.", "id")
         items: list[shapes.Resource] = []
         if handle:
             account = self.world.by_handle.get((PLATFORM, "", handle.removeprefix("@").lower()))
@@ -171,11 +172,11 @@ class YouTube(Surface):
         parts = _parts(request, {"id", "snippet", "contentDetails", "status"})
         playlist, size = request.one("playlistId") or "", _size(request, 5, 50)
         if not playlist:
-            return shapes.invalid("missingRequiredParameter", "No filter selected. Expected one of: playlistId, id")
+            return errors.invalid("missingRequiredParameter", "No filter selected. Expected one of: playlistId, id")
         account = self._channel("UC" + playlist[2:]) if playlist.startswith("UU") else None
         total = posts.count(account, request.now) if account else 0
         if account is None or not total:
-            return shapes.not_found("playlistNotFound", "playlistItem", "playlistId")
+            return errors.not_found("playlistNotFound", "playlistItem", "playlistId")
         before = request.now + 1
         if token := request.one("pageToken"):
             before = _position(token, str(account.number)) / 1000
@@ -197,10 +198,10 @@ class YouTube(Surface):
         ids = list(dict.fromkeys(_ids(request)))
         if not ids:
             message = "No filter selected. Expected one of: id, chart, myRating"
-            raise Refusal(shapes.invalid("missingRequiredParameter", message))
+            raise Refusal(errors.invalid("missingRequiredParameter", message))
         if len(ids) > 50:
             message = "The request specifies an invalid filter parameter."
-            raise Refusal(shapes.invalid("invalidFilters", message, "id"))
+            raise Refusal(errors.invalid("invalidFilters", message, "id"))
         found = (self._video(text, request.now) for text in ids)
         return [post for post in found if post and not post.is_missed(request.now)]
 
@@ -221,11 +222,11 @@ class YouTube(Surface):
         parts = _parts(request, {"id", "snippet", "replies"})
         size, order = _size(request, 20, 100, lowest=1), request.one("order") or "time"
         if order not in ("time", "relevance"):
-            return shapes.invalid("invalidParameter", f"Invalid value for order: {order}", "order")
+            return errors.invalid("invalidParameter", f"Invalid value for order: {order}", "order")
         channel, video = request.one("allThreadsRelatedToChannelId"), request.one("videoId")
         if bool(channel) == bool(video):
             message = "No filter selected. Expected one of: allThreadsRelatedToChannelId, channelId, id, videoId"
-            return shapes.invalid("missingRequiredParameter", message)
+            return errors.invalid("missingRequiredParameter", message)
         rows = self._threads(channel, video, order, request.now)
         subject = channel or video or ""
         start = _position(token, subject) if (token := request.one("pageToken")) else 0
@@ -245,10 +246,10 @@ class YouTube(Surface):
         parts = _parts(request, {"id", "snippet", "subscriberSnippet", "contentDetails"})
         chosen = [name for name in ("myRecentSubscribers", "mySubscribers") if request.one(name) == "true"]
         if request.one("channelId"):
-            return shapes.subscriptions_hidden()
+            return errors.subscriptions_hidden()
         if len(chosen) != 1:
             message = "No filter selected. Expected one of: channelId, id, mine, myRecentSubscribers, mySubscribers"
-            return shapes.invalid("missingRequiredParameter", message)
+            return errors.invalid("missingRequiredParameter", message)
         size = _size(request, 5, 50)
         start = _position(token, chosen[0]) if (token := request.one("pageToken")) else 0
         rows, more = self.owner.subscribers(request, parts, start, size)
@@ -262,15 +263,15 @@ class YouTube(Surface):
         if channel:
             account = self._channel(channel)
             if account is None:
-                raise Refusal(shapes.not_found("channelNotFound", "commentThread", "allThreadsRelatedToChannelId"))
+                raise Refusal(errors.not_found("channelNotFound", "commentThread", "allThreadsRelatedToChannelId"))
             if "no_comments" in account.flags:
-                raise Refusal(shapes.comments_off())
+                raise Refusal(errors.comments_off())
             return comments.of_channel(account, int(now), self.world.fakes)
         post = self._video(video or "", now)
         if post is None:
-            raise Refusal(shapes.not_found("videoNotFound", "commentThread", "videoId"))
+            raise Refusal(errors.not_found("videoNotFound", "commentThread", "videoId"))
         if post.comments_off:
-            raise Refusal(shapes.comments_off())
+            raise Refusal(errors.comments_off())
         return comments.of_post(post, int(now), order)
 
 
@@ -278,16 +279,16 @@ def _position(token: str, subject: str) -> int:
     """Where a page begins; tokens are tied to what was asked for."""
     parts = unseal(token, 2)
     if parts is None or parts[0] != subject or not parts[1].isdigit():
-        raise Refusal(shapes.invalid("invalidPageToken", "The request specifies an invalid page token.", "pageToken"))
+        raise Refusal(errors.invalid("invalidPageToken", "The request specifies an invalid page token.", "pageToken"))
     return int(parts[1])
 
 
 def _parts(request: Request, known: set[str]) -> set[str]:
     parts = {part for value in request.many("part") for part in value.split(",") if part}
     if not parts:
-        raise Refusal(shapes.invalid("missingRequiredParameter", "No part specified.", "part"))
+        raise Refusal(errors.invalid("missingRequiredParameter", "No part specified.", "part"))
     if unknown := sorted(parts - known):
-        raise Refusal(shapes.invalid("unknownPart", unknown[0], "part"))
+        raise Refusal(errors.invalid("unknownPart", unknown[0], "part"))
     return parts
 
 
@@ -301,5 +302,5 @@ def _size(request: Request, usual: int, most: int, lowest: int = 0) -> int:
         return usual
     if not text.isdigit() or not lowest <= int(text) <= most:
         message = f"Invalid value '{text}'. Values must be within the range: [{lowest}, {most}]"
-        raise Refusal(shapes.invalid("invalidParameter", message, "maxResults"))
+        raise Refusal(errors.invalid("invalidParameter", message, "maxResults"))
     return int(text)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from infra.sandbox import growth, people
+from infra.sandbox import youtube_errors as errors
 from infra.sandbox import youtube_shapes as shapes
 from infra.sandbox.cast import DAY, Account
 from infra.sandbox.ids import MEMBER
@@ -72,10 +73,10 @@ class Owner:
         account = self._channel(found.account_id) if isinstance(found, Holder) else None
         if not isinstance(found, Holder) or account is None:
             message = "Request had invalid authentication credentials. Expected OAuth 2 access token."
-            raise Refusal(shapes.error(401, "authError", message, "global", status="UNAUTHENTICATED"))
+            raise Refusal(errors.error(401, "authError", message, "global", status="UNAUTHENTICATED"))
         if scope not in found.scopes:
             message = "Request had insufficient authentication scopes."
-            raise Refusal(shapes.error(403, "insufficientPermissions", message, "global", status="PERMISSION_DENIED"))
+            raise Refusal(errors.error(403, "insufficientPermissions", message, "global", status="PERMISSION_DENIED"))
         return account
 
     def subscribers(
@@ -102,13 +103,13 @@ class Owner:
         """Totals by video, of those asked for."""
         ids, start, end = request.one("ids") or "", request.one("startDate"), request.one("endDate")
         if ids not in ("channel==MINE", f"channel=={account.local_id}"):
-            return shapes.error(403, "forbidden", "Forbidden", "global", status="PERMISSION_DENIED")
+            return errors.error(403, "forbidden", "Forbidden", "global", status="PERMISSION_DENIED")
         names = (request.one("metrics") or "").split(",")
         videos = (request.one("filters") or "").partition("video==")[2].split(",")
         unknown = [name for name in names if name not in METRICS]
         if not start or not end or unknown or request.one("dimensions") != "video" or len(videos) > 500:
             message = f"The query is not supported. Check the documentation for supported queries. {' '.join(unknown)}"
-            return shapes.error(400, "badRequest", message.strip(), "global", status="INVALID_ARGUMENT")
+            return errors.error(400, "badRequest", message.strip(), "global", status="INVALID_ARGUMENT")
         until = request.now - LAG
         found = ((text, self._find(text, request.now)) for text in videos)
         rows: list[list[object]] = [
