@@ -157,12 +157,14 @@ def _read(what: str, number: float, often: float) -> Row:
 
 
 def tables(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
-    """The rows as a person reads them: tables with their headings; the last ones are about what does not fit."""
+    """The rows as a person reads them: tables with their headings; of a platform alone each account too."""
     short = [row for row in rows if not row["fits"]]
     found = [
         ("What is asked", [_summary(row) for row in rows]),
         ("How often what is read", [_ladder(row) for row in rows]),
     ]
+    if len(rows) == 1:
+        found.append(("Which accounts", rows[0]["watched"]))
     if short:
         rows_short = [{"platform": row["platform"], **one} for row in short for one in row["short"]]
         found.append(("What does not fit, and from when on nothing is read until when", rows_short))

@@ -294,6 +294,7 @@ def test_the_command_ends_with_1_where_something_does_not_fit_and_shows_what_wou
     assert "What would make it fit" in done.stdout
     assert "ASSAY_YOUTUBE_DAILY_UNITS=" in done.stdout
     assert "bluesky" not in done.stdout
+    assert re.search(r"account +@ann[\s\S]*post reads a day +238\.7", done.stdout)
     assert "posts a day of youtube: given" in done.stderr
 
 
