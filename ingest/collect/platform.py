@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from ingest.collect.oauth import AppToken, OAuth
 from ingest.collect.outcome import Answer, Verdict
 from ingest.collect.quota import PACIFIC
+from ingest.collect.values import epoch
 from ingest.events import AccountObserved, FollowerObserved, PostObserved
 from ingest.settings import Settings
 
@@ -205,6 +206,14 @@ class Rate:
 
     left: int | None
     reset: datetime | None
+
+    @classmethod
+    def told(cls, headers: Mapping[str, str], prefix: str) -> "Rate | None":
+        """What `<prefix>-remaining`, and `<prefix>-reset` in seconds since 1970, say; None where neither is there."""
+        left, reset = (headers.get(f"{prefix}-{name}", "") for name in ("remaining", "reset"))
+        if not (left or reset):
+            return None
+        return cls(int(left) if re.fullmatch(r"[0-9]{1,9}", left) else None, epoch(reset))
 
 
 @dataclass(frozen=True)

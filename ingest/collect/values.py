@@ -125,6 +125,11 @@ def moment(value: Any) -> datetime | None:
         return None
 
 
+def epoch(written: str) -> datetime | None:
+    """Whole seconds since 1970, as headers write them."""
+    return datetime.fromtimestamp(int(written), UTC) if re.fullmatch(r"[0-9]{1,11}", written) else None
+
+
 def when(value: datetime | None) -> str | None:
     """The moment as events write it."""
     return None if value is None else instant(value)

@@ -1,8 +1,7 @@
 """What X's problems mean: by their type, in a problem of its own or, with status 200, among `errors`."""
 
-import re
 from collections.abc import Collection
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from ingest.collect.outcome import (
@@ -18,7 +17,7 @@ from ingest.collect.outcome import (
     settled,
 )
 from ingest.collect.platform import Call, Endpoint, Rate
-from ingest.collect.values import items, lenient, text
+from ingest.collect.values import epoch, items, lenient, text
 
 ASKED = ("ids", "usernames", "id", "username")
 """Parameters by which errors name what was asked for; other errors are about what it refers to."""
@@ -30,15 +29,7 @@ BUY = "Buy credits or raise the spending limit in X's developer console; nothing
 
 def rate(answer: Answer) -> Rate | None:
     """`x-rate-limit-remaining`, and `x-rate-limit-reset` in seconds since 1970."""
-    left, reset = (answer.headers.get(f"x-rate-limit-{name}", "") for name in ("remaining", "reset"))
-    if not (left or reset):
-        return None
-    return Rate(int(left) if re.fullmatch(r"[0-9]{1,9}", left) else None, _moment(reset))
-
-
-def _moment(seconds: str) -> datetime | None:
-    """A header's seconds since 1970."""
-    return datetime.fromtimestamp(int(seconds), UTC) if re.fullmatch(r"[0-9]{1,11}", seconds) else None
+    return Rate.told(answer.headers, "x-rate-limit")
 
 
 def kind_of(problem: dict[str, Any]) -> str:
@@ -109,7 +100,7 @@ def _limit(answer: Answer, now: datetime) -> Verdict | None:
         return None
     for whose in ("app", "user"):
         left, reset = (answer.headers.get(f"x-{whose}-limit-24hour-{name}", "") for name in ("remaining", "reset"))
-        if left == "0" and (until := _moment(reset)):
+        if left == "0" and (until := epoch(reset)):
             return Verdict(Outcome.EXHAUSTED, "day", until, "The day's calls are made.")
     limits = rate(answer)
     until = retry_after(answer, now) or (limits.reset if limits else None)

@@ -7,7 +7,7 @@ are looked up in batches.
 import dataclasses
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from ingest.collect import values
@@ -89,11 +89,7 @@ def next_page(call: Call, answer: Answer) -> Call | None:
 
 def rate(answer: Answer) -> Rate | None:
     """`RateLimit-Remaining`, and `RateLimit-Reset` in seconds since 1970."""
-    left, reset = (answer.headers.get(f"ratelimit-{name}", "") for name in ("remaining", "reset"))
-    if not (left or reset):
-        return None
-    moment_of_reset = datetime.fromtimestamp(int(reset), UTC) if re.fullmatch(r"[0-9]{1,11}", reset) else None
-    return Rate(int(left) if re.fullmatch(r"[0-9]{1,9}", left) else None, moment_of_reset)
+    return Rate.told(answer.headers, "ratelimit")
 
 
 def classify(call: Call, answer: Answer, now: datetime) -> Verdict:

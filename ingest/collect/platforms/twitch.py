@@ -6,7 +6,7 @@ video with another id. Videos have views and no likes, comments or shares.
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from ingest.collect import values
@@ -106,11 +106,7 @@ def next_page(call: Call, answer: Answer) -> Call | None:
 
 def rate(answer: Answer) -> Rate | None:
     """`Ratelimit-Remaining`, and `Ratelimit-Reset` in seconds since 1970; many refusals carry neither."""
-    left, reset = (answer.headers.get(f"ratelimit-{name}", "") for name in ("remaining", "reset"))
-    if not (left or reset):
-        return None
-    until = datetime.fromtimestamp(int(reset), UTC) if re.fullmatch(r"[0-9]{1,11}", reset) else None
-    return Rate(int(left) if re.fullmatch(r"[0-9]{1,9}", left) else None, until)
+    return Rate.told(answer.headers, "ratelimit")
 
 
 def classify(call: Call, answer: Answer, now: datetime) -> Verdict:
