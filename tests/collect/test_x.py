@@ -1,10 +1,12 @@
 """What is X's alone, against the sandbox: money for every row, two vocabularies, owners' grants, accounts not shown."""
 
+import json
 from datetime import timedelta
 
 import pytest
 
 from ingest.collect.grants import Grants
+from ingest.collect.interpret import interpret
 from ingest.collect.outcome import Answer, Exhausted
 from ingest.collect.platform import Account
 from ingest.collect.platforms import x
@@ -212,3 +214,17 @@ def test_an_answer_that_cannot_be_read_counts_as_the_most_that_it_can_cost(body,
     assert x.price(call, Answer(200, {}, body)) == units
     assert x.price(call, Answer(402, {}, b"")) == 0
     assert x.price(x.lookup(["1", "2"])[0], None) == 10
+
+
+@pytest.mark.parametrize("wrong", ["media_key", "resource_id", "id"])
+def test_a_list_where_a_name_should_be_is_read_around_or_malformed_and_never_raises(wrong):
+    row = {"id": ["7"] if wrong == "id" else "7", "author_id": "1", "text": "t"}
+    problem = {"type": "https://api.x.com/2/problems/field-hydration-failure", "resource_id": "7"}
+    media = {"type": "photo", "media_key": "3_1"}
+    changed = {"media_key": media, "resource_id": problem}.get(wrong, {})
+    changed |= {wrong: ["7"]} if changed else {}
+    body = json.dumps({"data": [row], "includes": {"media": [media]}, "errors": [problem]}).encode()
+    call = x.lookup(["7"])[0]
+    verdict, reading = interpret(x.PLATFORM, call, Answer(200, {}, body), at=NOW, run_id="r", key=None)
+    assert verdict.outcome == ("malformed" if wrong == "id" else "ok")
+    assert bool(reading.posts) == (wrong != "id")

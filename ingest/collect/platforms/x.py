@@ -202,15 +202,15 @@ def _parse_missing(call: Call, rows: list[dict[str, Any]], problems: list[dict[s
 def _parse_posts(
     call: Call, found: dict[str, Any], rows: list[dict[str, Any]], problems: list[dict[str, Any]], observe: Observer
 ) -> None:  # fmt: skip
-    media = {row.get("media_key"): row for row in items(lenient(found.get("includes")).get("media"))}
-    failed = {one.get("resource_id") for one in problems if kind_of(one) == "field-hydration-failure"}
+    media = {text(row.get("media_key")): row for row in items(lenient(found.get("includes")).get("media"))}
+    failed = {text(one.get("resource_id")) for one in problems if kind_of(one) == "field-hydration-failure"}
     owner = call.path_values.get("id") if call.endpoint == TIMELINE else None
     times = [published for row in rows if (published := moment(row.get("created_at")))]
     for row in rows:
         author = text(row.get("author_id"))
         if "retweeted" in [one.get("type") for one in references(row)] or (owner and author not in (None, owner)):
             continue  # another's post: its counters are another's too
-        read_post(row, author or owner, media, row.get("id") in failed, observe)
+        read_post(row, author or owner, media, identifier(row.get("id")) in failed, observe)
     observe.reading.reached = min(times, default=None) if owner else None
 
 
