@@ -1,7 +1,9 @@
 """TikTok's Accounts API (API for Business): what a creator or business grants there, of its own account and posts.
 
-Its envelope and its codes are its own, nearly always with status 200. Its grants are of another app and another
-authorisation than those of the Display API, so these answers are read, and none are asked for.
+Its envelope and its codes are its own, nearly always with status 200. Its credential is another than the Display API's:
+an app of the business portal, tokens of its own authorisation in a header of their own, and terms that forbid ranking
+creators by it. So these answers are read, and none are asked for: a creator's grant to the Display API opens nothing
+here.
 """
 
 import re
