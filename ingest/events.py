@@ -184,6 +184,11 @@ class BatchPublished(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=Tr
     collector: Text
     expected_accounts: Count | None = None
     expected_posts: Count | None = None
+    observed_accounts: Annotated[Count, Meta(description="accounts of which something was published")] | None = None
+    skipped_accounts: (
+        Annotated[Count, Meta(description="expected, and not read as budget or platform ended")] | None
+    ) = None
+    skipped_posts: Annotated[Count, Meta(description="known to be due, and not read")] | None = None
     posts: Count | None = None
     accounts: Count | None = None
     followers: Count | None = None

@@ -8,7 +8,7 @@ from ingest.collect import ladder
 from ingest.collect.known import KnownPosts
 from ingest.collect.ladder import Known
 from ingest.collect.observe import Observation
-from ingest.collect.outcome import Outcome
+from ingest.collect.outcome import Outcome, PlatformFailed
 from ingest.collect.platform import Account, Call, Reading
 from ingest.collect.session import CHUNK, Session, each
 from ingest.events import PostObserved, moment
@@ -16,6 +16,12 @@ from ingest.watchlist import Watched
 
 PAGES = 400
 """Pages of one account's listing, at most: no platform has more, and a cursor that runs in circles ends."""
+FIRST_SIGHT = 2
+"""Pages that an account seen for the first time may need besides, or what their posts need."""
+SPARE = 1.25
+"""By what an estimate is too high rather than too low."""
+GOLDEN = 0.6180339887
+"""Its multiples fall evenly between 0 and 1."""
 
 
 class Cycle:
@@ -33,26 +39,44 @@ class Cycle:
         """Posts to look up, account_id by post_id: those of several accounts go into one call."""
         self._recounted: set[str] = set()
         """Of these, those of which the counters are enough."""
+        self._unread: set[str] = set()
+        """Posts that are to be read and were not yet."""
+        self._is_rationed = False
+        """Whether the budget may not hold the whole cycle."""
 
     async def run(self, watched: Sequence[Watched]) -> None:
         """Collect all watched accounts, a chunk after another."""
         session = self._session
         session.expected_accounts = len(watched)
         if session.ledger:
-            session.ledger.reserve(self._estimate(watched), session.clock.now())
+            left = session.ledger.reserve(self._estimate(watched), session.clock.now())
+            self._is_rationed = left < self._needs(watched)
+        if self._is_rationed:
+            session.say("the budget may not hold the whole cycle: what was never read, and fresh posts, come first")
+            watched = self._turned(watched)
         resolved: set[str] = set()
+        waiting: list[Account] = []
         for start in range(0, len(watched), CHUNK):
             accounts = await session.resolve(watched[start : start + CHUNK])
             resolved.update(account.account_id for account in accounts)
-            await each(accounts, session.spared(self._collect))
+            if self._is_rationed:
+                waiting += accounts
+            else:
+                await each(accounts, session.spared(self._collect))
+        await self._ration(waiting)
         if self._is_whole and session.unresolved:
             known = {account for account in self._known.accounts if account not in session.gone | resolved}
             await self._look_for(sorted(known))
         for account_id in sorted(session.gone):
             due = {post.post_id for post in ladder.due(self._known.of(account_id), self._now)}
             session.expected_posts += len(due)
+            self._unread |= due
             await self._want(account_id, due)
         await self._look_up(self._wanted)
+        if self._is_whole and session.skipped_accounts:
+            for account_id in set(self._known.accounts) - resolved - session.gone:
+                self._unread.update(post.post_id for post in ladder.due(self._known.of(account_id), self._now))
+        session.skipped_posts = len(self._unread)
         session.say(
             f"{len(resolved)} of {len(watched)} accounts, {session.publisher.published['posts']} posts published"
             + (f", not found: {', '.join(session.unresolved[:10])}" if session.unresolved else "")
@@ -62,14 +86,62 @@ class Cycle:
         """Units that the cycle will need, roughly: a look-up and a page for each account, and batches of posts."""
         return 2 * len(watched) + len(self._known) // 50 + 10
 
+    async def _ration(self, accounts: list[Account]) -> None:
+        """Collect accounts in the order in which they are read when not all can be.
+
+        Their listings take half of what is left, then posts are looked up before further accounts are listed.
+        """
+        accounts.sort(key=lambda account: ladder.urgency(self._known.of(account.account_id), self._now))
+        session, start = self._session, 0
+        while session.ledger and start < len(accounts):
+            left = session.ledger.reserve(0, session.clock.now())
+            count = max(1, min(CHUNK, left // (2 * max(1, self._page(accounts[0])))))
+            await each(accounts[start : start + count], session.spared(self._collect))
+            wanted, self._wanted, start = self._wanted, {}, start + count
+            await self._look_up(wanted)
+
+    def _page(self, account: Account) -> int:
+        """Units that a short page of a listing costs at most."""
+        platform = self._session.platform
+        return platform.price(platform.listing(account, True), None) if account.listing else 0
+
+    def _needs(self, watched: Sequence[Watched]) -> float:
+        """Units that the cycle may need, with something to spare for what nobody knows before: new posts."""
+        platform = self._session.platform
+        names = [name for one in watched if (name := platform.normalise(one.account))]
+        unseen = max(0, len(names) - len(self._known.accounts))
+        pages = len(names) + FIRST_SIGHT * unseen
+        page = self._page(Account(names[0], frozenset(names[:1]), "https://localhost", names[0]))
+        calls = platform.resolve(names)
+        if not platform.relists:
+            known = (post for account in self._known.accounts for post in self._known.of(account))
+            calls += self._lookups({post.post_id: post.account_id for post in ladder.due(known, self._now)})
+        return SPARE * (sum(platform.price(call, None) for call in calls) + page * pages)
+
+    def _lookups(self, wanted: dict[str, str]) -> list[Call]:
+        """Calls that look up posts, account_id by post_id."""
+        platform = self._session.platform
+        return platform.lookup_of(wanted) if platform.lookup_of else platform.lookup(list(wanted))
+
+    def _turned(self, watched: Sequence[Watched]) -> Sequence[Watched]:
+        """The watch list from another place each hour: where the budget ends before all are found, nobody starves."""
+        hours = int(self._now.timestamp()) // 3600
+        first = int(hours * GOLDEN % 1 * len(watched))
+        return [*watched[first:], *watched[:first]]
+
     async def _collect(self, account: Account) -> None:
         """One account: its listing, then its due posts that the listing did not show."""
         known = {post.post_id: post for post in self._known.of(account.account_id)}
         wanted = {post.post_id for post in ladder.due(known.values(), self._now)}
         self._session.expected_posts += len(wanted)
+        self._unread |= wanted
         shown: set[str] = set()
         if account.listing:
-            wanted, shown = await self._list(account, known, wanted)
+            try:
+                wanted, shown = await self._list(account, known, wanted)
+            except PlatformFailed:
+                self._session.skipped_accounts += 1
+                raise
         if self._session.platform.recount:
             due = (known[post] for post in wanted if post in known)
             self._recounted.update(post.post_id for post in due if ladder.needs_counters_alone(post, self._now))
@@ -119,6 +191,7 @@ class Cycle:
                 }
                 session.expected_posts += len(new - wanted)
                 wanted |= new
+                self._unread |= new
                 shown = [event for event in reading.posts if event.post_id in wanted]
                 self._publish(shown)
                 done.update(event.post_id for event in shown)
@@ -181,16 +254,25 @@ class Cycle:
                 single = await session.client.ask(dataclasses.replace(other, owners=wanted))
                 self._publish(single.reading.posts)
 
+        if self._is_rationed:
+            wanted = self._by_urgency(wanted)
         platform, recounted = session.platform, self._recounted & wanted.keys()
         self._recounted -= recounted
         calls = platform.recount(sorted(recounted)) if platform.recount else []
         whole = {post: account for post, account in wanted.items() if post not in recounted}
-        calls += platform.lookup_of(whole) if platform.lookup_of else platform.lookup(list(whole))
+        calls += self._lookups(whole)
         await each(calls, session.spared(ask))
+
+    def _by_urgency(self, wanted: dict[str, str]) -> dict[str, str]:
+        """Posts to look up, in the order in which they are read when not all can be."""
+        known = {post.post_id: post for account in set(wanted.values()) for post in self._known.of(account)}
+        alone = {post: [known[post]] if post in known else [] for post in wanted}
+        return {post: wanted[post] for post in sorted(wanted, key=lambda post: ladder.urgency(alone[post], self._now))}
 
     def _publish(self, posts: Sequence[PostObserved]) -> None:
         """Publish posts, and note those that are there. A missing one stays due until the facts say that it is gone."""
         self._session.publish(posts)
+        self._unread.difference_update(post.post_id for post in posts)
         for post in posts:
             if post.state != "gone" and post.published_at:
                 published, at = moment(post.published_at), moment(post.observed_at)

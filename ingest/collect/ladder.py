@@ -4,7 +4,7 @@ Hourly in the first 24 hours, every 6 hours to day 7, daily to day 30, weekly to
 """
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -16,7 +16,9 @@ STEPS = (
     (timedelta(days=30), timedelta(days=1)),
     (HORIZON, timedelta(days=7)),
 )
+FRESH = STEPS[0][0]
 WEEK = timedelta(days=7)
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 SLACK = timedelta(minutes=10)
 """A schedule's runs begin some minutes early or late; an hourly run must not find a post 59 minutes old and skip it."""
 
@@ -53,6 +55,18 @@ def due(known: Iterable[Known], now: datetime) -> list[Known]:
     One that is gone for certain is not looked for again; should it come back, its account's listing shows it.
     """
     return [post for post in known if post.state != "gone" and is_due(post.published_at, post.last_seen_at, now)]
+
+
+def urgency(known: Iterable[Known], now: datetime) -> tuple[bool, datetime]:
+    """Where an account with these posts stands, or a post alone, when not all can be read; the lowest comes first.
+
+    First those never seen and those with fresh posts that are due, then the others; among each the longest unread.
+    """
+    posts = list(known)
+    if not posts:
+        return False, LONG_AGO
+    is_fresh = any(now - post.published_at < FRESH for post in due(posts, now))
+    return not is_fresh, max(post.last_seen_at for post in posts)
 
 
 def needs_counters_alone(post: Known, now: datetime) -> bool:

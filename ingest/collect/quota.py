@@ -90,7 +90,10 @@ class Ledger:
         return min((book.left for book in self._books if book.left is not None), default=None)
 
     def reserve(self, units: int, at: datetime) -> int:
-        """Have at least `units` leased in the windows of `at`, as far as the budgets go; how many are."""
+        """Have at least `units` leased in the windows of `at`, as far as the budgets go.
+
+        Returns how many units this worker may spend yet, leased or not.
+        """
         return min(book.reserve(units, at) for book in self._books)
 
     def spend(self, units: int, at: datetime, lease: int = 100) -> None:
@@ -136,7 +139,7 @@ class _Book:
         self.left: int | None = None
 
     def reserve(self, units: int, at: datetime) -> int:
-        """Have at least `units` leased, as far as the budget goes; how many are."""
+        """Have at least `units` leased, as far as the budget goes; how many there are to spend."""
         if self._window != window(at, self._zone, self._span):
             self.settle()
             self._window = window(at, self._zone, self._span)
@@ -151,7 +154,7 @@ class _Book:
 
             self._swap(lease)
             self._leased += granted
-        return self._leased
+        return self._leased + (self.left or 0)
 
     def cover(self, units: int, at: datetime, lease: int) -> None:
         """Have the units of one call leased, and more to come. Raises Exhausted when the budget does not hold them."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import msgspec
 
 from ingest.collect.cycle import PAGES
-from ingest.collect.outcome import Outcome
+from ingest.collect.outcome import Outcome, PlatformFailed
 from ingest.collect.platform import Account, Call, Features, Member
 from ingest.collect.session import CHUNK, Session, each
 from ingest.watchlist import Watched
@@ -31,8 +31,15 @@ class Sampling:
         for start in range(0, len(watched), CHUNK):
             accounts = await session.resolve(watched[start : start + CHUNK])
             sampled += len(accounts)
-            await each(accounts, session.spared(self._sample))
+            await each(accounts, session.spared(self._sample_or_count))
         session.say(f"{sampled} audiences, {session.publisher.published['followers']} members published")
+
+    async def _sample_or_count(self, account: Account) -> None:
+        try:
+            await self._sample(account)
+        except PlatformFailed:
+            self._session.skipped_accounts += 1
+            raise
 
     async def _sample(self, account: Account) -> None:
         """One account's sample; where it is drawn from posts, one of followers too, if a grant opens their list."""

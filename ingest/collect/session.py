@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 from ingest.collect.client import Client, Exchange
 from ingest.collect.grants import announce
 from ingest.collect.members import MemberKey
-from ingest.collect.outcome import Outcome, PlatformFailed
+from ingest.collect.outcome import Exhausted, Outcome, PlatformFailed
 from ingest.collect.platform import Account, Call, Platform
 from ingest.collect.quota import Ledger
 from ingest.collect.transport import Clock
-from ingest.events import CONTRACT, BatchPublished, DeadLetter, Message, event_id, instant
+from ingest.events import CONTRACT, AccountObserved, BatchPublished, DeadLetter, Message, event_id, instant
 from ingest.land.store import Store
 from ingest.publish import Publisher
 from ingest.settings import Settings
@@ -48,10 +48,22 @@ class Session:
     """What of the watch list leads to nobody."""
     gone: set[str] = field(default_factory=set)
     """Accounts that the platform says are gone."""
+    observed: set[str] = field(default_factory=set)
+    """Accounts of which something was published."""
+    skipped_accounts: int = 0
+    """Those that were to be read and were not, as the budget or the platform ended."""
+    skipped_posts: int | None = None
+    """Posts that were due and were not read; None where none are read."""
 
     def publish(self, messages: Iterable[Message]) -> None:
         """Hand messages on to Kafka at once: nothing is kept until the end of the run."""
-        self.publisher.publish(messages)
+        self.publisher.publish(self._noted(messages))
+
+    def _noted(self, messages: Iterable[Message]) -> Iterator[Message]:
+        for message in messages:
+            if isinstance(message, AccountObserved):
+                self.observed.add(message.account_id)
+            yield message
 
     def say(self, text: str) -> None:
         """Tell the person at the keyboard."""
@@ -66,9 +78,16 @@ class Session:
         wanted = {self.platform.normalise(one.account) or one.account: one.account for one in watched}
         found: dict[str, Account] = {}
         refusals: set[str] = set()
+        is_spent = False
 
         async def ask(call: Call) -> None:
-            for exchange in await self._resolve(call):
+            nonlocal is_spent
+            try:
+                exchanges = await self._resolve(call)
+            except Exhausted:
+                is_spent = True
+                raise
+            for exchange in exchanges:
                 if exchange.verdict.outcome is Outcome.REFUSED:
                     refusals.add(exchange.verdict.message)
                 self.publish(exchange.reading.accounts)
@@ -79,7 +98,11 @@ class Session:
         await each(self.platform.resolve(list(wanted)), self.spared(ask))
         for message in sorted(refusals):
             self.say(message)
-        self.unresolved += [name for key, name in wanted.items() if key not in found]
+        missing = [name for key, name in wanted.items() if key not in found]
+        if is_spent:
+            self.skipped_accounts += len(missing)  # whether they lead to anybody is not known
+        else:
+            self.unresolved += missing
         return await self._detail(list({account.account_id: account for account in found.values()}.values()))
 
     async def _detail(self, accounts: list[Account]) -> list[Account]:
@@ -133,6 +156,9 @@ class Session:
             collector=self.platform.collector,
             expected_accounts=self.expected_accounts,
             expected_posts=self.expected_posts,
+            observed_accounts=len(self.observed),
+            skipped_accounts=self.skipped_accounts,
+            skipped_posts=self.skipped_posts,
             posts=published["posts"],
             accounts=published["accounts"],
             followers=published["followers"],

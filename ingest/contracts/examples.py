@@ -199,6 +199,9 @@ EXAMPLES: dict[str, list[Message]] = {
             unresolved=["@no-such-channel"],
             quota_units=22,
             quota_left=9978,
+            observed_accounts=2,
+            skipped_accounts=0,
+            skipped_posts=3,
         ),
     ],
     "consents": [

@@ -59,7 +59,7 @@ def test_an_hourly_run_reads_each_post_as_often_as_the_ladder_says_and_no_more(j
         assert (
             gap <= (ladder.interval(age) or HORIZON) + HOUR + SLACK or gap <= ladder.interval(age - gap) + HOUR + SLACK
         )
-    assert 23 <= sum(age < timedelta(days=1) for age, _ in reads) <= 24
+    assert 22 <= sum(age < timedelta(days=1) for age, _ in reads) <= 24, "the first run may come an hour late"
     assert len(reads) < 24 + 24 + 23 + 9 + 4
 
 

@@ -15,6 +15,9 @@ first_copies as (
 
         expected_accounts,
         expected_posts,
+        observed_accounts,
+        skipped_accounts,
+        skipped_posts,
         posts,
         accounts,
         followers,
