@@ -59,7 +59,7 @@ def test_each_kind_of_odd_account_ends_as_it_should_and_stops_no_other(platform,
 
 
 @EVERY
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_whatever_stands_on_the_watch_list_is_no_name_or_becomes_calls_of_the_platform_s_own(platform, data):
     known = REGISTRY[platform]
