@@ -1,7 +1,7 @@
 # One short command for each thing that people and CI do. Every one of them may be repeated and interrupted.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint up down status clean lock scorecard bench-land profile-land bench-peers bench-freshness chaos model kill-land fuzz stores
+.PHONY: help setup demo test lint up down status clean lock scorecard bench-land bench-collect profile-land bench-peers bench-freshness chaos model kill-land fuzz stores
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 bin := .venv/bin
@@ -48,6 +48,9 @@ scorecard: setup ## fit the audience scorecard again, and print how well it tell
 
 bench-land: setup ## what the landing costs against what is asked of it; `arguments="--only speed"` (half an hour)
 	@$(bin)/python tests/bench/land.py $(arguments)
+
+bench-collect: setup ## a cycle of 10,000 accounts on eight platforms, and of 100,000 on one; `arguments=--short` (15 minutes)
+	@$(bin)/python tests/bench/collect.py $(arguments)
 
 profile-land: setup ## where a drain's CPU time goes, by stage (2 minutes)
 	@$(bin)/python tests/bench/profile_land.py $(arguments)

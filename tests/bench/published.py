@@ -1,0 +1,58 @@
+"""What one run published: read back from Kafka."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import msgspec
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+
+from ingest.events import moment
+from ingest.settings import Settings
+
+WAIT_SECONDS = 10.0
+TIMES = datetime.min.replace(tzinfo=UTC)
+
+
+class Subject(msgspec.Struct):
+    """As much of an event as is counted."""
+
+    run_id: str
+    observed_at: str
+    account_id: str
+    post_id: str | None = None
+
+
+@dataclass
+class Published:
+    """Events of one topic."""
+
+    ids: Counter[str] = field(default_factory=Counter)
+    """How many there are of each post, or of each account."""
+    latest: datetime = TIMES
+    """When the last was observed."""
+
+
+def published(settings: Settings, topic: str, run_id: str) -> Published:
+    """The run's events in a topic."""
+    found, name = Published(), settings.topic(topic)
+    consumer = Consumer({"bootstrap.servers": settings.kafka, "group.id": f"bench-{uuid4()}"})
+    try:
+        known = consumer.list_topics(name, timeout=WAIT_SECONDS).topics[name].partitions
+        ends = {one: consumer.get_watermark_offsets(TopicPartition(name, one), WAIT_SECONDS)[1] for one in known}
+        consumer.assign([TopicPartition(name, one, OFFSET_BEGINNING) for one, end in ends.items() if end])
+        left = sum(ends.values())
+        while left:
+            messages = consumer.consume(10_000, WAIT_SECONDS)
+            if not messages:
+                raise SystemExit(f"{left} messages of {name} do not come")
+            for message in messages:
+                left -= 1
+                event = msgspec.json.decode(message.value() or b"", type=Subject)
+                if event.run_id == run_id:
+                    found.ids[event.post_id or event.account_id] += 1
+                    found.latest = max(found.latest, moment(event.observed_at))
+    finally:
+        consumer.close()
+    return found
