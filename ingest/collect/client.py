@@ -5,6 +5,7 @@ or down ends the calls to it and to no other.
 """
 
 import asyncio
+import functools
 import logging
 import random
 from collections import Counter
@@ -32,6 +33,7 @@ from ingest.collect.pace import Gate
 from ingest.collect.platform import Call, Platform, Reading
 from ingest.collect.quota import Ledger
 from ingest.collect.transport import Clock, connect
+from ingest.collect.turns import Turns
 from ingest.events import DeadLetter, instant
 from ingest.settings import Settings
 
@@ -100,15 +102,16 @@ class Client:
         ledger: Ledger | None,
         key: MemberKey | None,
         bury: Callable[[DeadLetter], None],
+        turns: Turns | None = None,
     ) -> None:
-        """`ledger` counts units, `key` hashes members, `bury` takes the dead letters.
+        """`ledger` counts units, `key` hashes members, `bury` takes the dead letters, `turns` are shared with others.
 
         Raises Refused without a credential.
         """
         self._credentials = Credentials(settings, platform, clock, self.ask)
         self._wire = connect(settings, clock)
         self._settings, self._platform, self._clock, self._run_id = settings, platform, clock, run_id
-        self._ledger, self._key, self._bury = ledger, key, bury
+        self._ledger, self._key, self._bury, self._turns = ledger, key, bury, turns
         self._hosts: dict[str, Host] = {}
         self._dialect = 0
         self.outcomes: Counter[str] = Counter()
@@ -196,7 +199,8 @@ class Client:
         pace = self._platform.pace
         name = call.endpoint.name if pace.per_endpoint and call.endpoint else ""
         if name not in host.gates:
-            host.gates[name] = Gate(pace, self._settings.shorten)
+            take = functools.partial(self._turns.take, f"{call.host} {name}".strip()) if self._turns else None
+            host.gates[name] = Gate(pace, self._settings.shorten, take)
         return host.gates[name]
 
     async def _carried(self, host: Host, call: Call) -> Mapping[str, str] | Verdict:

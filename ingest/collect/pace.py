@@ -9,6 +9,7 @@ so that no stretch of time as long as the limit's holds more of them than it all
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -34,6 +35,10 @@ class Spread:
     def turn(self, taken: datetime, now: datetime) -> datetime:
         """When the first turn begins that nobody has; `taken` is when the last one began that somebody has."""
         return max(taken + self.every, now)
+
+
+Take = Callable[[Spread, datetime], datetime]
+"""Takes a turn at a moment: when it begins."""
 
 
 def spread(pace: Pace, shorten: float = 1.0) -> Spread:
@@ -138,13 +143,15 @@ class Window:
 class Gate:
     """One limit of one host, in one run: which calls it has let through, and why it lets none through any more."""
 
-    def __init__(self, pace: Pace, shorten: float = 1.0) -> None:
+    def __init__(self, pace: Pace, shorten: float = 1.0, take: Take | None = None) -> None:
+        """`take` gives the turns of a sliding limit, where other runs take some too."""
         self._pace = pace
         self.places = asyncio.Semaphore(pace.at_once)
         """Held from before the wait for a call until its answer."""
         self._changed = asyncio.Event()
         self._window = Window(timedelta(seconds=pace.seconds / shorten))
         self._spread = spread(pace, shorten)
+        self._take = take if take and pace.kind == "sliding" else self._next
         self._turn, self._made = LONG_AGO, 0
         self.not_before = LONG_AGO
         """What an answer asked for: no call before this moment."""
@@ -159,8 +166,12 @@ class Gate:
         if not self._counts(now):
             return None
         if self._made >= self._spread.calls or self._turn + self._spread.every <= now:
-            self._turn, self._made = self._spread.turn(self._turn, now), 0
+            self._turn, self._made = self._take(self._spread, now), 0
         return self._turn if self._turn > now else None
+
+    def _next(self, spread: Spread, now: datetime) -> datetime:
+        """A turn of nobody's but ours."""
+        return spread.turn(self._turn, now)
 
     def _counts(self, now: datetime) -> bool:
         """Whether it is our own count that leads."""

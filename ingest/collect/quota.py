@@ -203,19 +203,33 @@ class _Book:
     def _swap(self, change: Callable[[Account], Account]) -> None:
         """Change the window's object, however many others do. Raises DependencyFailed when they never let us."""
         key = f"{self._prefix}/{self._name}.json"
-        for _ in range(SWAPS):
-            found = self._store.get(key)
-            before = Account(self._limit) if found is None else Account(self._limit, _reserved(key, found.body))
+
+        def write(body: bytes | None) -> bytes | None:
+            before = Account(self._limit, 0 if body is None else _reserved(key, body))
             after = change(before)
             self.left = after.left
-            if after == before and found is not None:
-                return
-            body = json.dumps({"limit": after.limit, "reserved": after.reserved}).encode()
-            put = self._store.put(key, body, if_absent=found is None, if_match=found.etag if found else None)
-            if put is Put.WRITTEN:
-                return
-            time.sleep(random.uniform(0.001, 0.05))  # noqa: S311  # jitter, not a secret
-        raise DependencyFailed(f"{key}: the quota ledger changed under every one of {SWAPS} attempts. Run again")
+            if after == before and body is not None:
+                return None
+            return json.dumps({"limit": after.limit, "reserved": after.reserved}).encode()
+
+        swap(self._store, key, write)
+
+
+def swap(store: Store, key: str, change: Callable[[bytes | None], bytes | None]) -> None:
+    """Change an object, however many others do: `change` takes its body and gives the new one, or None to leave it.
+
+    Raises DependencyFailed when the others never let us.
+    """
+    for _ in range(SWAPS):
+        found = store.get(key)
+        body = change(found.body if found else None)
+        if body is None:
+            return
+        put = store.put(key, body, if_absent=found is None, if_match=found.etag if found else None)
+        if put is Put.WRITTEN:
+            return
+        time.sleep(random.uniform(0.001, 0.05))  # noqa: S311  # jitter, not a secret
+    raise DependencyFailed(f"{key} changed under every one of {SWAPS} attempts. Run again")
 
 
 def _reserved(key: str, body: bytes) -> int:

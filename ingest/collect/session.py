@@ -16,6 +16,7 @@ from ingest.collect.outcome import Exhausted, Outcome, PlatformFailed
 from ingest.collect.platform import Account, Call, Platform
 from ingest.collect.quota import Ledger
 from ingest.collect.transport import Clock
+from ingest.collect.turns import Turns
 from ingest.events import CONTRACT, AccountObserved, BatchPublished, DeadLetter, Message, event_id, instant
 from ingest.land.store import Store
 from ingest.publish import Publisher
@@ -190,11 +191,11 @@ def run_session(
     units = platform.daily_units(settings)
 
     async def run(publisher: Publisher) -> BatchPublished:
+        # An app that mints its tokens is known by its id, whatever token it has.
+        mints = platform.app
+        credential = mints.identity(settings)[0] if mints else "\n".join(platform.authorise(settings).values())
         ledger = None
         if units is not None:
-            # An app that mints its tokens is known by its id, whatever token it has.
-            mints = platform.app
-            credential = mints.identity(settings)[0] if mints else "\n".join(platform.authorise(settings).values())
             monthly = platform.monthly_units(settings)
             ledger = Ledger(store, platform.name, credential, units, platform.budget_zone, monthly=monthly)
 
@@ -202,7 +203,8 @@ def run_session(
             publisher.publish([letter])
 
         async with AsyncExitStack() as stack:
-            client = Client(settings, platform, clock, run_id, ledger=ledger, key=key, bury=bury)
+            turns = Turns(store, platform.name, credential)
+            client = Client(settings, platform, clock, run_id, ledger=ledger, key=key, bury=bury, turns=turns)
             await stack.enter_async_context(client)
             session = Session(settings, platform, run_id, clock, client, publisher, ledger, progress)
             if ledger:

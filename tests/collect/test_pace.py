@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
@@ -16,8 +17,11 @@ from ingest.collect.pace import LONG_AGO, Gate, Window, spread
 from ingest.collect.platform import Pace, Rate
 from ingest.collect.platforms import REGISTRY
 from ingest.collect.session import each
+from ingest.collect.turns import Turns
+from ingest.land.store import S3Store
 from tests.collect import conformance as must
 from tests.collect.stage import NOW, Direct, Moving, sandbox, set_up
+from tests.land.memory import MemoryStore
 
 LIMITS = {"instagram": 200, "mastodon": 300, "tiktok": 600}
 """Calls that the sandbox answers in `Pace.seconds`: told in percents, told with the reset, and told by nobody."""
@@ -67,7 +71,8 @@ async def ask_for(stage, seconds, clients=1):
 
     async def one():
         async with Client(
-            stage.settings, platform, clock, "r", ledger=None, key=None, bury=lambda _: None
+            stage.settings, platform, clock, "r", ledger=None, key=None, bury=lambda _: None,
+            turns=Turns(stage.store, stage.platform, "key"),
         ) as client:  # fmt: skip
 
             async def ask(_):
@@ -104,6 +109,41 @@ def test_two_runs_share_a_window_by_its_headers(platform, tmp_path, monkeypatch)
     assert outcomes.keys() <= {"ok", "throttled"}
     assert outcomes["throttled"] <= pace.at_once
     assert whole >= 0.9 * LIMITS[platform]
+
+
+def test_two_runs_share_a_limit_that_nobody_tells_by_taking_turns(tmp_path, monkeypatch):
+    stage = set_up("tiktok", must.plain("tiktok", 1), tmp_path, monkeypatch)
+    held = counted(monkeypatch, sandbox().surfaces["tiktok"])
+    monkeypatch.setattr(tiktok, "_A_DAY", 100_000)
+    far(monkeypatch)
+    outcomes = moving(ask_for(stage, 190, clients=2))
+    assert outcomes.keys() == {"ok"}, (outcomes, held)
+    whole = sorted((window[-1], spent) for window, spent in held.items() if window[-2] == 60)[1:-1]
+    assert whole
+    assert all(570 <= spent <= 600 for _, spent in whole), held
+
+
+@pytest.mark.stack
+def test_runs_in_several_processes_never_take_the_same_turn(settings):
+    turns, begun = spread(Pace(600, 60, 8, "sliding")), []
+
+    def work():
+        mine = Turns(S3Store(settings), "tiktok", "key")
+        begun.extend(mine.take("research", turns, BEFORE) for _ in range(8))
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert sorted(begun) == [BEFORE + number * turns.every for number in range(32)]
+    assert Turns(S3Store(settings), "tiktok", "other").take("research", turns, BEFORE) == BEFORE
+
+
+def test_turns_of_a_run_that_stands_in_another_year_do_not_count():
+    store, turns = MemoryStore(), spread(Pace(600, 60, 8, "sliding"))
+    Turns(store, "tiktok", "key").take("research", turns, BEFORE + timedelta(days=365))
+    assert Turns(store, "tiktok", "key").take("research", turns, BEFORE) == BEFORE
 
 
 @given(
