@@ -1,7 +1,7 @@
 """Turns of a sliding limit that several runs of one credential take one after another, from an object in the lake.
 
-No answer tells such runs of each other. Each takes a turn (`pace.Spread`) by compare-and-swap before it makes its calls,
-so that all of them together stay within the limit; one that dies lets at most one turn lapse.
+No answer tells such runs of each other. Each takes a turn (`pace.Spread`) by compare-and-swap before it makes calls, so
+that all of them together stay within the limit; one that dies lets at most one turn lapse.
 """
 
 import hashlib
