@@ -170,7 +170,8 @@ class Cycle:
         """Publish what is due and what is new on the listing's pages; due posts not shown whole, and those shown."""
         session = self._session
         back_to = ladder.list_back_to(known.values(), self._now)
-        first: Call = session.platform.listing(account, bool(known))
+        unasked = frozenset(post.post_id for post in known.values() if post.state != "gone") - wanted
+        first = dataclasses.replace(session.platform.listing(account, bool(known)), unasked=unasked)
         call: Call | None = first
         done: set[str] = set()
         asked: set[tuple[str, bytes]] = set()

@@ -41,6 +41,10 @@ class Observation:
     def _asks_owner(call: Call) -> bool:
         return call.endpoint is not None and call.endpoint.consent
 
+    def asks(self, post_id: str) -> bool:
+        """Whether a post of a listing is read, not only listed."""
+        return post_id not in self._call.unasked
+
     def post(self, account_id: str | None, post_id: str, **fields: Any) -> None:
         """Add a post. Whose it is comes from the answer, else from the work list."""
         owner = account_id or self._call.owners.get(post_id) or self._call.account_id

@@ -82,6 +82,8 @@ class Call:
     """The watch list's words for the one account that this call resolves."""
     owners: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Whose posts are asked for: account_id by post_id, as the work list knows it."""
+    unasked: frozenset[str] = field(default=frozenset(), repr=False)
+    """Posts that a listing may show and that are not due: they are listed, and not read."""
     grant: str | None = None
     """The account whose grant authorises the call; None: the app's credential, or none."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -229,6 +231,9 @@ class Page:
 
 class Observer(Protocol):
     """Makes events for one answer: fills in who saw it, when and by which call (`observe.py`)."""
+
+    def asks(self, post_id: str) -> bool:
+        """Whether a post of a listing is read, not only listed: most rows are not due, and reading them costs most."""
 
     def post(self, account_id: str | None, post_id: str, **fields: object) -> None:
         """Add a post; without an account it is only shown, never published."""

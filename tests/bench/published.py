@@ -1,5 +1,6 @@
 """What one run published: read back from Kafka."""
 
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from ingest.events import moment
 from ingest.settings import Settings
 
-WAIT_SECONDS = 10.0
+LOOK_SECONDS, WAIT_SECONDS = 0.2, 10.0
 TIMES = datetime.min.replace(tzinfo=UTC)
 
 
@@ -42,13 +43,13 @@ def published(settings: Settings, topic: str, run_id: str) -> Published:
         known = consumer.list_topics(name, timeout=WAIT_SECONDS).topics[name].partitions
         ends = {one: consumer.get_watermark_offsets(TopicPartition(name, one), WAIT_SECONDS)[1] for one in known}
         consumer.assign([TopicPartition(name, one, OFFSET_BEGINNING) for one, end in ends.items() if end])
-        left = sum(ends.values())
+        left, patience = sum(ends.values()), time.monotonic() + WAIT_SECONDS
         while left:
-            messages = consumer.consume(10_000, WAIT_SECONDS)
-            if not messages:
+            messages = consumer.consume(10_000, LOOK_SECONDS)
+            if not messages and time.monotonic() > patience:
                 raise SystemExit(f"{left} messages of {name} do not come")
             for message in messages:
-                left -= 1
+                left, patience = left - 1, time.monotonic() + WAIT_SECONDS
                 event = msgspec.json.decode(message.value() or b"", type=Subject)
                 if event.run_id == run_id:
                     found.ids[event.post_id or event.account_id] += 1

@@ -67,10 +67,14 @@ def parse_post(call: Call, post: dict[str, Any], observe: Observer) -> None:
     if author == DELETED or reason == "deleted" or written == DELETED:
         observe.post(owner, post_id, state="gone", state_reason="deleted")
         return
+    published = moment_of(post.get("created_utc"))
+    observe.reading.listed.append(Listed(post_id, published))
+    if not observe.asks(post_id):
+        return
     removed = reason or ("removed" if written == REMOVED else None)
     title, written = text(post.get("title")), written if written not in (DELETED, REMOVED) else None
     words, link = "\n".join(filter(None, [title, written])), text(post.get("url"))
-    hidden, published = flag(post.get("hide_score")), moment_of(post.get("created_utc"))
+    hidden = flag(post.get("hide_score"))
     permalink, links = text(post.get("permalink")), values.links_in(written)
     if post.get("is_self") is False and link:
         links = list(dict.fromkeys([link, *links]))
@@ -98,7 +102,6 @@ def parse_post(call: Call, post: dict[str, Any], observe: Observer) -> None:
         definition="reddit-1",
         raw=values.raw({name: value for name, value in post.items() if name != "crosspost_parent_list"}),
     )
-    observe.reading.listed.append(Listed(post_id, published))
 
 
 def _format(post: dict[str, Any], link: str) -> str | None:

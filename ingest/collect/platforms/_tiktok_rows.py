@@ -136,6 +136,9 @@ def _parse_video(video: dict[str, Any], observe: Observer, *, researched: bool) 
     post_id, owner = identifier(video.get("id", video.get("video_id"))), text(video.get("username"))
     seconds = count(video.get("create_time"))
     published = datetime.fromtimestamp(seconds, UTC) if seconds and seconds < 2**32 else None
+    observe.reading.listed.append(Listed(post_id, published))
+    if not observe.asks(post_id):
+        return post_id
     written, duration = text(video.get("video_description")), count(video.get("video_duration", video.get("duration")))
     named = video.get("hashtag_names")
     mentioned = video.get("video_mention_list")
@@ -163,7 +166,6 @@ def _parse_video(video: dict[str, Any], observe: Observer, *, researched: bool) 
         definition="tiktok-1",
         raw=values.raw({name: value for name, value in video.items() if name != "cover_image_url"}),  # six hours
     )
-    observe.reading.listed.append(Listed(post_id, published))
     return post_id
 
 

@@ -103,6 +103,9 @@ def read_video(video: dict[str, Any], observe: Observer) -> None:
     post_id, title, description = identifier(video.get("id")), text(video.get("title")), text(video.get("description"))
     written = "\n".join(part for part in (title, description) if part)
     published = moment(video.get("published_at")) or moment(video.get("created_at"))
+    observe.reading.listed.append(Listed(post_id, published))
+    if not observe.asks(post_id):
+        return
     private = video.get("viewable") == "private"
     observe.post(
         identifier(video.get("user_id")),
@@ -123,7 +126,6 @@ def read_video(video: dict[str, Any], observe: Observer) -> None:
         definition="twitch-1",
         raw=values.raw(video),
     )
-    observe.reading.listed.append(Listed(post_id, published))
 
 
 def _duration(written: Any) -> float | None:

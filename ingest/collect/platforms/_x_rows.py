@@ -93,6 +93,9 @@ def read_post(
     if isinstance(versions, list) and versions and versions[-1] != post_id and post_id in versions:
         observe.post(owner, post_id, state="gone", state_reason="edited")  # the newest version counts on
         return
+    observe.reading.listed.append(Listed(post_id, published))
+    if not observe.asks(post_id):
+        return
     note = lenient(first(row, "note_post", "note_tweet"))
     written = text(html.unescape(text(note.get("text")) or text(row.get("text")) or ""))
     entities = [lenient(row.get("entities")), lenient(note.get("entities"))]
@@ -150,7 +153,6 @@ def read_post(
         definition="x-1",
         raw=values.raw(row),
     )
-    observe.reading.listed.append(Listed(post_id, published))
 
 
 def _views(videos: list[dict[str, Any]]) -> int | None:

@@ -195,8 +195,10 @@ def _parse_feed(call: Call, feed: list[dict[str, Any]], observe: Observer) -> No
         named = set(authors)  # asked by a handle that its account has changed since
     for post in own:
         if author_of(post)["did"] in named:
-            read_post(post, observe)
-            observe.reading.listed.append(Listed(identifier(post.get("uri")), published(post)))
+            uri = identifier(post.get("uri"))
+            observe.reading.listed.append(Listed(uri, published(post)))
+            if observe.asks(uri):
+                read_post(post, observe)
     positions = [_position(row) for row in feed]
     observe.reading.reached = min((position for position in positions if position), default=None)
 

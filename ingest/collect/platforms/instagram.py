@@ -261,6 +261,9 @@ def _parse_media(account_id: str | None, media: dict[str, Any], asked: set[str],
     """A key that was asked for and is missing is a counter that the owner hides; views there are of reels alone."""
     post_id, caption, link = identifier(media.get("id")), text(media.get("caption")), text(media.get("permalink"))
     published, kind = moment(media.get("timestamp")), media.get("media_type")
+    observe.reading.listed.append(Listed(post_id, published))
+    if not observe.asks(post_id):
+        return
     is_reel = media.get("media_product_type") == "REELS" or (kind == "VIDEO" and "/reel/" in (link or ""))
     counters = (("view_count", "views"), ("like_count", "likes"), ("comments_count", "comments"))
     hidden = [
@@ -286,7 +289,6 @@ def _parse_media(account_id: str | None, media: dict[str, Any], asked: set[str],
         definition=_definition(observe.at),
         raw=values.raw({name: value for name, value in media.items() if not name.endswith("_url")}),  # they expire
     )
-    observe.reading.listed.append(Listed(post_id, published))
 
 
 def _definition(at: datetime) -> str:

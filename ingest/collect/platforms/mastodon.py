@@ -260,14 +260,17 @@ def _post(call: Call, status: dict[str, Any], observe: Observer) -> None:
     """A post of the account's own; a boost shows another's post, with the other's counters."""
     if status.get("reblog"):
         return
-    status_id, published = identifier(status.get("id")), moment(status.get("created_at"))
+    post_id, published = f"{identifier(status.get('id'))}@{call.host}", moment(status.get("created_at"))
+    observe.reading.listed.append(Listed(post_id, published))
+    if not observe.asks(post_id):
+        return
     acct = text(mapping(status.get("account")).get("acct"))
     content, tags, card = status.get("content"), status.get("tags"), lenient(status.get("card"))
     links = [*_links(content), *filter(None, [text(card.get("url"))])]
     named = values.tags(tag.get("name") for tag in items(tags))
     observe.post(
         call.account_id or (_full_name(call, acct) if acct else None),
-        f"{status_id}@{call.host}",
+        post_id,
         state="visible",
         published_at=when(published),
         url=text(status.get("url") or status.get("uri")),
@@ -286,7 +289,6 @@ def _post(call: Call, status: dict[str, Any], observe: Observer) -> None:
         definition="mastodon-1",
         raw=values.raw(status),
     )
-    observe.reading.listed.append(Listed(f"{status_id}@{call.host}", published))
 
 
 def _format(media: list[dict[str, Any]], card: dict[str, Any]) -> str:
