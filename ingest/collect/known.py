@@ -6,10 +6,10 @@ marts were not built. Whoever wrote last wins: the worst that a lost update cost
 """
 
 import io
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,6 +30,8 @@ SCHEMA = pa.schema(
     }
 )
 NEVER = -(2**63)
+PIECE = 50_000
+"""Posts that are brought up to date at once."""
 
 
 class KnownPosts:
@@ -37,7 +39,9 @@ class KnownPosts:
 
     def __init__(self, table: pa.Table, etag: str | None = None) -> None:
         """`etag` is that of the object read, None when there is none."""
-        self.table = table.sort_by("account_id").combine_chunks()
+        if not _is_sorted(table["account_id"]):
+            table = table.sort_by("account_id")
+        self.table = table.combine_chunks()
         self.etag = etag
         self._published, self._seen = (_milliseconds(self.table[name]) for name in ("published_at", "last_seen_at"))
         self._slices: dict[str, tuple[int, int]] = {}
@@ -47,6 +51,14 @@ class KnownPosts:
             for account, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
                 self._slices[account] = (start, end - start)
                 start = end
+
+    def stretches(self) -> Iterator[tuple[pa.Table, str]]:
+        """The table in pieces, each with the last of its accounts, whose posts it ends with."""
+        begin = 0
+        for account, (start, count) in self._slices.items():
+            if (end := start + count) - begin >= PIECE or end == self.table.num_rows:
+                yield self.table.slice(begin, end - begin), account
+                begin = end
 
     @property
     def accounts(self) -> list[str]:
@@ -61,12 +73,13 @@ class KnownPosts:
         start, count = self._slices.get(account_id, (0, 0))
         ids, states = (self.table[name].slice(start, count).to_pylist() for name in ("post_id", "state"))
         columns = (column[start : start + count].tolist() for column in (self._published, self._seen))
+        at = datetime.fromtimestamp
         return [
             Known(
                 post_id,
                 account_id,
-                _moment(published),
-                _moment(published if seen == NEVER else seen),
+                at(published / 1000, UTC),
+                at((published if seen == NEVER else seen) / 1000, UTC),
                 state or "visible",
             )
             for post_id, state, published, seen in zip(ids, states, *columns, strict=True)
@@ -74,14 +87,14 @@ class KnownPosts:
         ]
 
 
+def _is_sorted(column: pa.ChunkedArray) -> bool:
+    return len(column) < 2 or bool(pc.all(pc.less_equal(column.slice(0, len(column) - 1), column.slice(1))).as_py())
+
+
 def _milliseconds(column: pa.ChunkedArray) -> NDArray[np.int64]:
     """Moments as milliseconds since 1970, and NEVER for none: an Arrow scalar for each would cost ten times as much."""
     found: NDArray[np.int64] = pc.fill_null(column.cast(pa.int64()), NEVER).to_numpy()
     return found
-
-
-def _moment(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 def read(store: Store, platform: str) -> KnownPosts:
@@ -94,7 +107,8 @@ def read(store: Store, platform: str) -> KnownPosts:
     if found is None:
         return KnownPosts(SCHEMA.empty_table())
     try:
-        return KnownPosts(pq.read_table(io.BytesIO(found.body), columns=SCHEMA.names).cast(SCHEMA), found.etag)
+        table = pq.ParquetFile(io.BytesIO(found.body)).read(SCHEMA.names)  # `read_table` brings pandas along
+        return KnownPosts(table.select(SCHEMA.names).cast(SCHEMA), found.etag)
     except (pa.ArrowException, KeyError) as error:
         raise Misconfigured(f"{key} cannot be read ({error}). Delete it: `assay publish` writes it anew") from None
 
@@ -104,15 +118,36 @@ def write(store: Store, platform: str, known: KnownPosts, seen: Iterable[Known],
 
     Posts past the ladder's horizon are dropped. Raises DependencyFailed when the store does not answer.
     """
-    rows = {post.post_id: msgspec.structs.asdict(post) for post in seen}
+    rows = {post.post_id: post for post in seen}
     if not rows:
         return
-    kept = known.table.filter(pc.invert(pc.is_in(known.table["post_id"], pa.array(rows, pa.string()))))
-    after = pa.concat_tables([kept, pa.Table.from_pylist(list(rows.values()), SCHEMA)])
-    after = after.filter(pc.greater(after["published_at"], pa.scalar(now - HORIZON, SCHEMA.field("published_at").type)))
     body = io.BytesIO()
-    pq.write_table(after.sort_by([("account_id", "ascending"), ("post_id", "ascending")]), body, compression="zstd")
+    with pq.ParquetWriter(body, SCHEMA, compression="zstd") as file:
+        for piece in _merged(known, rows, pa.scalar(now - HORIZON, SCHEMA.field("published_at").type)):
+            file.write_table(piece)
     store.put(object_key(platform), body.getvalue(), if_absent=known.etag is None, if_match=known.etag)
+
+
+def _merged(known: KnownPosts, seen: Mapping[str, Known], oldest: pa.Scalar) -> Iterator[pa.Table]:
+    """Known posts with those seen in their places, a piece after another: whole tables are copied at every step."""
+    fresh = sorted(seen.values(), key=lambda post: post.account_id)
+    accounts, ids = [post.account_id for post in fresh], pa.array(list(seen), pa.string())
+    done = 0
+
+    def piece(kept: pa.Table, until: int) -> pa.Table:
+        columns = {name: [getattr(post, name) for post in fresh[done:until]] for name in SCHEMA.names}
+        after = pa.concat_tables([kept, pa.table(columns, SCHEMA)])
+        after = after.filter(pc.greater(after["published_at"], oldest))
+        return after.sort_by([("account_id", "ascending"), ("post_id", "ascending")])
+
+    for table, account in known.stretches():
+        until = bisect_right(accounts, account, done)
+        yield piece(table.filter(pc.invert(pc.is_in(table["post_id"], ids))), until)
+        done = until
+    while done < len(fresh):
+        until = bisect_right(accounts, accounts[min(done + PIECE, len(fresh)) - 1], done)
+        yield piece(SCHEMA.empty_table(), until)
+        done = until
 
 
 def object_key(platform: str) -> str:

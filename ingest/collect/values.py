@@ -120,6 +120,8 @@ def moment(value: Any) -> datetime | None:
         return None
     try:
         read = datetime.fromisoformat(value.strip())
+        if read.tzinfo is UTC:
+            return read  # as nearly all are written
         return read.astimezone(UTC) if read.tzinfo else None
     except (ValueError, OverflowError):
         return None

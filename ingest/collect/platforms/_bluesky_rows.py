@@ -71,8 +71,8 @@ def author_of(post: dict[str, Any]) -> dict[str, Any]:
 
 def published(post: dict[str, Any]) -> datetime | None:
     """The earlier of the author's claim and of when the AppView first saw it."""
-    moments = (moment(mapping(post.get("record")).get("createdAt")), moment(post.get("indexedAt")))
-    return min((known for known in moments if known), default=None)
+    claimed, indexed = moment(mapping(post.get("record")).get("createdAt")), moment(post.get("indexedAt"))
+    return min(claimed, indexed) if claimed and indexed else claimed or indexed
 
 
 def read_post(post: dict[str, Any], observe: Observer) -> None:

@@ -188,27 +188,28 @@ def _author(uri: str) -> str:
 def _parse_feed(call: Call, feed: list[dict[str, Any]], observe: Observer) -> None:
     """The account's own posts: not what it reposted (its own included), nor what a feed mixes in from others."""
     actor = call.param("actor").removeprefix("@")
-    own = [mapping(row.get("post")) for row in feed if not row.get("reason")]
-    authors = {identifier(author_of(post).get("did")): text(author_of(post).get("handle")) for post in own}
+    rows = [(row, post, published(post)) for row in feed for post in (mapping(row.get("post")),)]
+    own = [(post, at) for row, post, at in rows if not row.get("reason")]
+    authors = {identifier(author_of(post).get("did")): text(author_of(post).get("handle")) for post, _ in own}
     named = {did for did, handle in authors.items() if did == actor or (handle or "").lower() == actor.lower()}
     if not named and not _did(actor) and len(authors) == 1:
         named = set(authors)  # asked by a handle that its account has changed since
-    for post in own:
+    for post, at in own:
         if author_of(post)["did"] in named:
             uri = identifier(post.get("uri"))
-            observe.reading.listed.append(Listed(uri, published(post)))
+            observe.reading.listed.append(Listed(uri, at))
             if observe.asks(uri):
                 read_post(post, observe)
-    positions = [_position(row) for row in feed]
+    positions = [_position(row, at) for row, _, at in rows]
     observe.reading.reached = min((position for position in positions if position), default=None)
 
 
-def _position(row: dict[str, Any]) -> datetime | None:
+def _position(row: dict[str, Any], at: datetime | None) -> datetime | None:
     """Where the row stands in the feed: the moment of the repost, else of the post."""
-    reason, post = mapping(row.get("reason")), mapping(row.get("post"))
+    reason = mapping(row.get("reason"))
     if str(reason.get("$type", "")).endswith("reasonPin"):
         return None
-    return moment(reason.get("indexedAt")) if reason else published(post)
+    return moment(reason.get("indexedAt")) if reason else at
 
 
 PLATFORM = Platform(
