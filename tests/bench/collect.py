@@ -152,6 +152,7 @@ def wrong(settings: Settings, worlds: Cycles, work: Work, name: str) -> list[str
     """How what is on Kafka differs from what the truth says that the cycle had to publish; empty when it does not."""
     accounts, posts = (published(settings, topic, run_id(name, again=False)) for topic in ("accounts", "posts"))
     fresh = worlds.published(name, NOW, max(posts.latest, accounts.latest, NOW))
+    fresh |= {post for post, kind in posts.formats.items() if kind in REGISTRY[name].passing}  # streams on the air
     return [
         f"{len(found)} {what}, as {sorted(found)[0]}"
         for what, found in (

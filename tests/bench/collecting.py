@@ -133,9 +133,9 @@ def run(settings: Settings, platform: str, now: datetime, answers: BinaryIO, *, 
     client.connect = repeating(count, answers) if again else counting(platform, count, answers)
     if again:
         chosen = REGISTRY[platform]
-        REGISTRY[platform] = dataclasses.replace(
-            chosen, pace=dataclasses.replace(chosen.pace, calls=10**9), rate=lambda _: None
-        )
+        # No limit at all, and none of its turns shared with the run before, which has this one's moments.
+        pace = dataclasses.replace(chosen.pace, calls=10**9, kind="window")
+        REGISTRY[platform] = dataclasses.replace(chosen, pace=pace, rate=lambda _: None)
     notice = collect(settings, platform, now=now, run_id=run_id(platform, again=again), progress=print)
     return Counted(
         ways=list(count.ways.values()),

@@ -23,6 +23,7 @@ class Subject(msgspec.Struct):
     observed_at: str
     account_id: str
     post_id: str | None = None
+    format: str | None = None
 
 
 @dataclass
@@ -31,6 +32,8 @@ class Published:
 
     ids: Counter[str] = field(default_factory=Counter)
     """How many there are of each post, or of each account."""
+    formats: dict[str, str | None] = field(default_factory=dict)
+    """The format of each post."""
     latest: datetime = TIMES
     """When the last was observed."""
 
@@ -53,6 +56,7 @@ def published(settings: Settings, topic: str, run_id: str) -> Published:
                 event = msgspec.json.decode(message.value() or b"", type=Subject)
                 if event.run_id == run_id:
                     found.ids[event.post_id or event.account_id] += 1
+                    found.formats[event.post_id or event.account_id] = event.format
                     found.latest = max(found.latest, moment(event.observed_at))
     finally:
         consumer.close()
