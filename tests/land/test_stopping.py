@@ -51,11 +51,12 @@ def await_controller(settings: Settings, patience: float = 90.0) -> None:
     while True:
         try:
             Broker(settings).topics(["posts"])
-            return
         except DependencyFailed:
             if time.monotonic() > end:
                 raise
             time.sleep(1)
+        else:
+            return
 
 
 def ended(follower: Follower, *signals: int, pause: float = 1.0) -> tuple[int, float]:
