@@ -1,6 +1,6 @@
 """How to reach Kafka: the one set of settings in the words of both clients, and why it could not be reached.
 
-confluent-kafka reads, kafka-python publishes and administers, Airflow's trigger is confluent-kafka again. kafka-python
+confluent-kafka publishes and reads, kafka-python administers, Airflow's trigger is confluent-kafka again. kafka-python
 says only that it could not connect, and librdkafka is silent about some wrong protocols: the reason is looked for here.
 """
 

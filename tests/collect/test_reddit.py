@@ -69,11 +69,6 @@ def test_the_headers_say_how_many_calls_are_left_and_for_how_many_seconds(left, 
     assert reddit.rate(Answer(200, {}, b"")) is None
 
 
-def test_no_ten_minutes_hold_more_calls_than_are_permitted():
-    pace = reddit.PLATFORM.pace
-    assert pace.calls + pace.calls * 600 / pace.seconds <= 1000
-
-
 def test_without_the_app_or_with_a_wrong_secret_nothing_is_read_and_the_next_step_is_said(tmp_path, monkeypatch):
     stage = set_up("reddit", [row()["account"]], tmp_path, monkeypatch)
     stage.settings = stage.settings.model_copy(update={"reddit_client_secret": SecretStr("wrong")})
