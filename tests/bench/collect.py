@@ -72,6 +72,7 @@ SHORT = {"youtube": Chosen(250, 2), "mastodon": Chosen(150, 60)}
 PERMITTED = {
     "tiktok_research_eligibility": "approval of the bench",
     "youtube_daily_units": 1_000_000,
+    "tiktok_daily_units": 1_000_000,
     "x_daily_units": 100_000_000,
 }
 """Budgets of a day are no limit of speed."""
