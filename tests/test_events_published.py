@@ -1,10 +1,13 @@
 """Publishing: topics as configured, and every message acknowledged on the partition of its key."""
 
+import time
+
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from ingest import events
 from ingest.contracts.examples import EXAMPLES
+from ingest.errors import DependencyFailed
 from ingest.publish import PARTITIONS, Publisher, create_topics
 from ingest.settings import Settings
 
@@ -46,3 +49,16 @@ def test_one_account_stays_on_one_partition(settings: Settings) -> None:
     ends = [consumer.get_watermark_offsets(TopicPartition(settings.topic("posts"), p))[1] for p in range(8)]
     consumer.close()
     assert sorted(ends) == [0] * 7 + [20]
+
+
+@pytest.mark.stack
+def test_a_message_that_the_broker_never_takes_fails_the_task(settings: Settings) -> None:
+    elsewhere = settings.model_copy(update={"topic_prefix": "nobody-made-these."})
+
+    def publish() -> None:
+        with Publisher(elsewhere, timeout_seconds=3) as publisher:
+            publisher.forward("posts", b"key", b"{}")
+            time.sleep(5)  # it is given up, and nothing is left to wait for
+
+    with pytest.raises(DependencyFailed, match="Nothing is lost"):
+        publish()
