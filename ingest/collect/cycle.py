@@ -1,18 +1,19 @@
 """One collect cycle: profiles, new posts, posts that are due again, and tombstones of those that are missing."""
 
 import dataclasses
+import functools
+import itertools
 from collections.abc import Sequence
 from datetime import datetime
 
 from ingest.collect import ladder
-from ingest.collect.known import KnownPosts
+from ingest.collect.known import PIECE, KnownPosts
 from ingest.collect.ladder import Known
 from ingest.collect.observe import Observation
 from ingest.collect.outcome import Outcome, PlatformFailed
 from ingest.collect.platform import Account, Call, Reading
-from ingest.collect.session import CHUNK, Session, each
+from ingest.collect.session import CHUNK, Session, each, pipe
 from ingest.events import PostObserved, moment
-from ingest.watchlist import Watched
 
 PAGES = 400
 """Pages of one account's listing, at most: no platform has more, and a cursor that runs in circles ends."""
@@ -33,8 +34,8 @@ class Cycle:
         self._known = known
         self._now = now
         self._is_whole = is_whole
-        self.seen: list[Known] = []
-        """Posts that were there, for the next run."""
+        self._unfinished: set[str] = set()
+        """Accounts of which the first listing broke off: no post of theirs is known before it was read to its end."""
         self._wanted: dict[str, str] = {}
         """Posts to look up, account_id by post_id: those of several accounts go into one call."""
         self._recounted: set[str] = set()
@@ -44,8 +45,8 @@ class Cycle:
         self._is_rationed = False
         """Whether the budget may not hold the whole cycle."""
 
-    async def run(self, watched: Sequence[Watched]) -> None:
-        """Collect all watched accounts, a chunk after another."""
+    async def run(self, watched: Sequence[str]) -> None:
+        """Collect all watched accounts, each as soon as it is found."""
         session = self._session
         session.expected_accounts = len(watched)
         if session.ledger:
@@ -53,19 +54,11 @@ class Cycle:
             self._is_rationed = left < self._needs(watched)
         if self._is_rationed:
             session.say("the budget may not hold the whole cycle: what was never read, and fresh posts, come first")
-            watched = self._turned(watched)
-        resolved: set[str] = set()
-        waiting: list[Account] = []
-        for start in range(0, len(watched), CHUNK):
-            accounts = await session.resolve(watched[start : start + CHUNK])
-            resolved.update(account.account_id for account in accounts)
-            if self._is_rationed:
-                waiting += accounts
-            else:
-                await each(accounts, session.spared(self._collect))
-        await self._ration(waiting)
+            await self._ration(self._turned(watched))
+        else:
+            await pipe(functools.partial(session.resolve, watched), session.spared(self._collect))
         if self._is_whole and session.unresolved:
-            known = {account for account in self._known.accounts if account not in session.gone | resolved}
+            known = {account for account in self._known.accounts if account not in session.gone | session.resolved}
             await self._look_for(sorted(known))
         for account_id in sorted(session.gone):
             due = {post.post_id for post in ladder.due(self._known.of(account_id), self._now)}
@@ -74,23 +67,30 @@ class Cycle:
             await self._want(account_id, due)
         await self._look_up(self._wanted)
         if self._is_whole and session.skipped_accounts:
-            for account_id in set(self._known.accounts) - resolved - session.gone:
+            for account_id in set(self._known.accounts) - session.resolved - session.gone:
                 self._unread.update(post.post_id for post in ladder.due(self._known.of(account_id), self._now))
         session.skipped_posts = len(self._unread)
+        found, posts = len(session.resolved), session.publisher.published["posts"]
         session.say(
-            f"{len(resolved)} of {len(watched)} accounts, {session.publisher.published['posts']} posts published"
+            f"{found} of {len(watched)} accounts, {posts} posts published"
             + (f", not found: {', '.join(session.unresolved[:10])}" if session.unresolved else "")
         )
 
-    def _estimate(self, watched: Sequence[Watched]) -> int:
+    def _estimate(self, watched: Sequence[str]) -> int:
         """Units that the cycle will need, roughly: a look-up and a page for each account, and batches of posts."""
         return 2 * len(watched) + len(self._known) // 50 + 10
 
-    async def _ration(self, accounts: list[Account]) -> None:
+    async def _ration(self, watched: Sequence[str]) -> None:
         """Collect accounts in the order in which they are read when not all can be.
 
         Their listings take half of what is left, then posts are looked up before further accounts are listed.
         """
+        accounts: list[Account] = []
+
+        async def keep(account: Account) -> None:
+            accounts.append(account)
+
+        await self._session.resolve(watched, keep)
         accounts.sort(key=lambda account: ladder.urgency(self._known.of(account.account_id), self._now))
         session, start = self._session, 0
         while session.ledger and start < len(accounts):
@@ -105,25 +105,32 @@ class Cycle:
         platform = self._session.platform
         return platform.price(platform.listing(account, True), None) if account.listing else 0
 
-    def _needs(self, watched: Sequence[Watched]) -> float:
+    def _needs(self, watched: Sequence[str]) -> float:
         """Units that the cycle may need, with something to spare for what nobody knows before: new posts."""
         platform = self._session.platform
-        names = [name for one in watched if (name := platform.normalise(one.account))]
+        names = [name for one in watched if (name := platform.normalise(one))]
         unseen = max(0, len(names) - len(self._known.accounts))
         pages = len(names) + FIRST_SIGHT * unseen
         page = self._page(Account(names[0], frozenset(names[:1]), "https://localhost", names[0]))
-        calls = platform.resolve(names)
+        units = page * pages
+        for start in range(0, len(names), CHUNK):
+            units += self._price(platform.resolve(names[start : start + CHUNK]))
         if not platform.relists:
-            known = (post for account in self._known.accounts for post in self._known.of(account))
-            calls += self._lookups({post.post_id: post.account_id for post in ladder.due(known, self._now)})
-        return SPARE * (sum(platform.price(call, None) for call in calls) + page * pages)
+            due = (post for one in self._known.accounts for post in ladder.due(self._known.of(one), self._now))
+            while some := {post.post_id: post.account_id for post in itertools.islice(due, PIECE)}:
+                units += self._price(self._lookups(some))
+        return SPARE * units
+
+    def _price(self, calls: Sequence[Call]) -> int:
+        """The most that calls may cost."""
+        return sum(self._session.platform.price(call, None) for call in calls)
 
     def _lookups(self, wanted: dict[str, str]) -> list[Call]:
         """Calls that look up posts, account_id by post_id."""
         platform = self._session.platform
         return platform.lookup_of(wanted) if platform.lookup_of else platform.lookup(list(wanted))
 
-    def _turned(self, watched: Sequence[Watched]) -> Sequence[Watched]:
+    def _turned(self, watched: Sequence[str]) -> Sequence[str]:
         """The watch list from another place each hour: where the budget ends before all are found, nobody starves."""
         hours = int(self._now.timestamp()) // 3600
         first = int(hours * GOLDEN % 1 * len(watched))
@@ -208,7 +215,8 @@ class Cycle:
         finally:
             if not passed and not known:
                 # Known posts would end the next run's listing before it came to what this one did not reach.
-                self.seen = [post for post in self.seen if post.account_id != account.account_id]
+                self._unfinished.add(account.account_id)
+                self._known.forget(account.account_id)
         if session.platform.relists:
             if passed:
                 self._publish(self._missing(first, wanted))
@@ -274,10 +282,11 @@ class Cycle:
         """Publish posts, and note those that are there. A missing one stays due until the facts say that it is gone."""
         self._session.publish(posts)
         self._unread.difference_update(post.post_id for post in posts)
-        for post in posts:
-            if post.state != "gone" and post.published_at:
-                published, at = moment(post.published_at), moment(post.observed_at)
-                self.seen.append(Known(post.post_id, post.account_id, published, at, post.state))
+        self._known.see(
+            Known(post.post_id, post.account_id, moment(post.published_at), moment(post.observed_at), post.state)
+            for post in posts
+            if post.state != "gone" and post.published_at and post.account_id not in self._unfinished
+        )
 
     async def _look_for(self, accounts: list[str]) -> None:
         """Accounts with known posts that no line of the watch list led to, when some line led nowhere.

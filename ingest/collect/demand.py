@@ -197,7 +197,7 @@ class Counting:
         for start in range(0, len(followed), CHUNK):
             chunk = followed[start : start + CHUNK]
             accounts = [one.account for one in chunk if one.account]
-            details = self._platform.details(accounts)
+            details = self._platform.details(accounts) if self._platform.details else []
             self._ask(self._platform.resolve([one.name for one in chunk]), total)
             self._ask(details, total)
             total.events["accounts"] += len(accounts) * (

@@ -3,21 +3,24 @@
 An object in the lake, `state/known_posts/<platform>.parquet`. The marts write it from their facts, so it can always be
 rebuilt; each run of the collector brings it up to date, so that no run re-reads what an earlier one just read while the
 marts were not built. Whoever wrote last wins: the worst that a lost update costs is one reading more.
+
+A run has them in a temporary SQLite database, most of it on disk: its memory does not grow with their number.
 """
 
 import io
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Self
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from ingest.collect.ladder import HORIZON, Known
-from ingest.errors import Misconfigured
+from ingest.errors import DependencyFailed, Misconfigured
 from ingest.land.store import Store
 
 SCHEMA = pa.schema(
@@ -29,125 +32,162 @@ SCHEMA = pa.schema(
         "state": pa.string(),
     }
 )
-NEVER = -(2**63)
-PIECE = 50_000
-"""Posts that are brought up to date at once."""
+PIECE = 20_000
+"""Posts that are Python objects at once."""
+TABLE = """
+create table posts (
+    account_id text, post_id text, published_at integer, last_seen_at integer, state text,
+    primary key (account_id, post_id)
+) without rowid
+"""
+EPOCH, RESOLUTION = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
 
 
 class KnownPosts:
-    """The posts by account. Kept as columns: only one account's are ever Python objects."""
+    """The posts by account, as they were when read and with those seen since; a context manager."""
 
-    def __init__(self, table: pa.Table, etag: str | None = None) -> None:
+    def __init__(self, etag: str | None = None) -> None:
         """`etag` is that of the object read, None when there is none."""
-        if not _is_sorted(table["account_id"]):
-            table = table.sort_by("account_id")
-        self.table = table.combine_chunks()
-        self.etag = etag
-        self._published, self._seen = (_milliseconds(self.table[name]) for name in ("published_at", "last_seen_at"))
-        self._slices: dict[str, tuple[int, int]] = {}
-        if self.table.num_rows:
-            runs = pc.run_end_encode(self.table["account_id"].combine_chunks())
-            start = 0
-            for account, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
-                self._slices[account] = (start, end - start)
-                start = end
+        self._etag = etag
+        self._is_changed = False
+        self._posts = sqlite3.connect("", isolation_level=None)  # "": a file of its own, gone when it is closed
+        self._posts.execute("pragma synchronous = off")
+        self._posts.execute("pragma journal_mode = off")
+        self._posts.execute(TABLE)
 
-    def stretches(self) -> Iterator[tuple[pa.Table, str]]:
-        """The table in pieces, each with the last of its accounts, whose posts it ends with."""
-        begin = 0
-        for account, (start, count) in self._slices.items():
-            if (end := start + count) - begin >= PIECE or end == self.table.num_rows:
-                yield self.table.slice(begin, end - begin), account
-                begin = end
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._posts.close()
 
     @property
     def accounts(self) -> list[str]:
-        """The accounts that have posts here."""
-        return list(self._slices)
+        """The accounts that have posts here, in order."""
+        return [account for (account,) in self._posts.execute("select distinct account_id from posts order by 1")]
 
     def __len__(self) -> int:
-        return int(self.table.num_rows)
+        (count,) = self._posts.execute("select count(*) from posts").fetchone()
+        return int(count)
 
     def of(self, account_id: str) -> list[Known]:
         """One account's posts. One that was only ever seen missing counts as last seen when it was published."""
-        start, count = self._slices.get(account_id, (0, 0))
-        ids, states = (self.table[name].slice(start, count).to_pylist() for name in ("post_id", "state"))
-        columns = (column[start : start + count].tolist() for column in (self._published, self._seen))
+        found = self._posts.execute(
+            "select post_id, published_at, last_seen_at, state from posts where account_id = ?", (account_id,)
+        )
         at = datetime.fromtimestamp
         return [
             Known(
                 post_id,
                 account_id,
                 at(published / 1000, UTC),
-                at((published if seen == NEVER else seen) / 1000, UTC),
+                at((published if seen is None else seen) / 1000, UTC),
                 state or "visible",
             )
-            for post_id, state, published, seen in zip(ids, states, *columns, strict=True)
-            if published != NEVER
+            for post_id, published, seen, state in found
         ]
 
+    def counts(self, since: datetime) -> dict[str, int]:
+        """How many posts after a moment, and not gone, each account has."""
+        there = "published_at > ? and coalesce(state, 'visible') <> 'gone'"
+        counted = f"select account_id, count(*) from posts where {there} group by account_id"  # noqa: S608  # our own words
+        return dict(self._posts.execute(counted, (_milliseconds(since),)))
 
-def _is_sorted(column: pa.ChunkedArray) -> bool:
-    return len(column) < 2 or bool(pc.all(pc.less_equal(column.slice(0, len(column) - 1), column.slice(1))).as_py())
+    def owners(self) -> dict[str, str]:
+        """Whose each post is: account_id by post_id."""
+        return dict(self._posts.execute("select post_id, account_id from posts"))
 
+    def see(self, posts: Iterable[Known]) -> None:
+        """Note posts that are there. Raises DependencyFailed when the disk is full."""
+        rows = [
+            (
+                post.account_id,
+                post.post_id,
+                _milliseconds(post.published_at),
+                _milliseconds(post.last_seen_at),
+                post.state,
+            )
+            for post in posts
+        ]
+        if rows:
+            self._is_changed = True
+            self._insert(rows)
 
-def _milliseconds(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    """Moments as milliseconds since 1970, and NEVER for none: an Arrow scalar for each would cost ten times as much."""
-    found: NDArray[np.int64] = pc.fill_null(column.cast(pa.int64()), NEVER).to_numpy()
-    return found
+    def forget(self, account_id: str) -> None:
+        """Let an account's posts count as never seen."""
+        self._posts.execute("delete from posts where account_id = ?", (account_id,))
+
+    def _insert(self, rows: Iterable[tuple[str | int | None, ...]]) -> None:
+        with _room():
+            self._posts.execute("begin")
+            self._posts.executemany("insert or replace into posts values (?, ?, ?, ?, ?)", rows)
+            self._posts.execute("commit")
+
+    def load(self, batch: pa.RecordBatch) -> None:
+        """Take in rows of the object; those without a moment of publication are of no use."""
+        batch = batch.filter(pc.is_valid(batch["published_at"]))
+        moments = (batch[name].cast(pa.int64()) for name in ("published_at", "last_seen_at"))
+        columns = (batch["account_id"], batch["post_id"], *moments, batch["state"])
+        self._insert(zip(*(column.to_pylist() for column in columns), strict=True))
+
+    def write(self, store: Store, platform: str, now: datetime) -> None:
+        """Bring the object up to date with the posts seen, unless somebody else wrote it since it was read.
+
+        Posts past the ladder's horizon are dropped. Raises DependencyFailed when the store does not answer.
+        """
+        if not self._is_changed:
+            return
+        body = io.BytesIO()
+        with pq.ParquetWriter(body, SCHEMA, compression="zstd") as file:
+            for piece in self._pieces(now - HORIZON):
+                file.write_batch(piece)
+        store.put(object_key(platform), body.getvalue(), if_absent=self._etag is None, if_match=self._etag)
+
+    def _pieces(self, since: datetime) -> Iterator[pa.RecordBatch]:
+        """The posts after a moment in order of account and post, some at a time."""
+        found = self._posts.execute(
+            "select * from posts where published_at > ? order by account_id, post_id", (_milliseconds(since),)
+        )
+        while rows := found.fetchmany(PIECE):
+            columns = zip(*rows, strict=True)
+            arrays = [pa.array(values, type_) for values, type_ in zip(columns, SCHEMA.types, strict=True)]
+            yield pa.record_batch(arrays, SCHEMA)
 
 
 def read(store: Store, platform: str) -> KnownPosts:
     """The platform's known posts; none when the object is not there.
 
-    Raises Misconfigured when the object is no such table, DependencyFailed when the store does not answer.
+    Raises Misconfigured when the object is no such table, DependencyFailed when the store does not answer or the
+    temporary directory is full.
     """
     key = object_key(platform)
     found = store.get(key)
     if found is None:
-        return KnownPosts(SCHEMA.empty_table())
+        return KnownPosts()
+    known = KnownPosts(found.etag)
     try:
-        table = pq.ParquetFile(io.BytesIO(found.body)).read(SCHEMA.names)  # `read_table` brings pandas along
-        return KnownPosts(table.select(SCHEMA.names).cast(SCHEMA), found.etag)
+        for batch in pq.ParquetFile(io.BytesIO(found.body)).iter_batches(PIECE, columns=SCHEMA.names):
+            known.load(batch.select(SCHEMA.names).cast(SCHEMA))
     except (pa.ArrowException, KeyError) as error:
         raise Misconfigured(f"{key} cannot be read ({error}). Delete it: `assay publish` writes it anew") from None
+    return known
 
 
-def write(store: Store, platform: str, known: KnownPosts, seen: Iterable[Known], now: datetime) -> None:
-    """Bring the object up to date with the posts that a run saw, unless somebody else wrote it since it was read.
-
-    Posts past the ladder's horizon are dropped. Raises DependencyFailed when the store does not answer.
-    """
-    rows = {post.post_id: post for post in seen}
-    if not rows:
-        return
-    body = io.BytesIO()
-    with pq.ParquetWriter(body, SCHEMA, compression="zstd") as file:
-        for piece in _merged(known, rows, pa.scalar(now - HORIZON, SCHEMA.field("published_at").type)):
-            file.write_table(piece)
-    store.put(object_key(platform), body.getvalue(), if_absent=known.etag is None, if_match=known.etag)
+@contextmanager
+def _room() -> Iterator[None]:
+    """Say for people that the disk is full."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise DependencyFailed(
+            f"known posts cannot be kept in a temporary file: {error}. Make room there, or set TMPDIR; then run again"
+        ) from error
 
 
-def _merged(known: KnownPosts, seen: Mapping[str, Known], oldest: pa.Scalar) -> Iterator[pa.Table]:
-    """Known posts with those seen in their places, a piece after another: whole tables are copied at every step."""
-    fresh = sorted(seen.values(), key=lambda post: post.account_id)
-    accounts, ids = [post.account_id for post in fresh], pa.array(list(seen), pa.string())
-    done = 0
-
-    def piece(kept: pa.Table, until: int) -> pa.Table:
-        columns = {name: [getattr(post, name) for post in fresh[done:until]] for name in SCHEMA.names}
-        after = pa.concat_tables([kept, pa.table(columns, SCHEMA)])
-        after = after.filter(pc.greater(after["published_at"], oldest))
-        return after.sort_by([("account_id", "ascending"), ("post_id", "ascending")])
-
-    for table, account in known.stretches():
-        until = bisect_right(accounts, account, done)
-        yield piece(table.filter(pc.invert(pc.is_in(table["post_id"], ids))), until)
-        done = until
-    while done < len(fresh):
-        until = bisect_right(accounts, accounts[min(done + PIECE, len(fresh)) - 1], done)
-        yield piece(SCHEMA.empty_table(), until)
-        done = until
+def _milliseconds(moment: datetime) -> int:
+    return (moment - EPOCH) // RESOLUTION
 
 
 def object_key(platform: str) -> str:

@@ -7,9 +7,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from ingest.collect import known
 from ingest.collect.demand import CYCLES_A_DAY, DAY, Counting, Follow, post_reads
 from ingest.collect.fit import SIZES, Plan, Watching, changes, follow, make
@@ -56,17 +53,16 @@ def plan(
 def measure(store: Store, platform: str, now: datetime) -> tuple[dict[str, float], str]:
     """Posts a day of the known accounts, by their known posts of the last 90 days; and in words where that is from."""
     try:
-        table = known.read(store, platform).table
+        with known.read(store, platform) as found:
+            counts = found.counts(now - HORIZON)
     except DependencyFailed:
         return {}, "assumed: the lake does not answer"
-    recent = pc.greater(table["published_at"], pa.scalar(now - HORIZON, table.schema.field("published_at").type))
-    there = pc.not_equal(pc.fill_null(table["state"], "visible"), "gone")
-    counts = table.filter(pc.and_(recent, there)).group_by("account_id").aggregate([("post_id", "count")]).to_pylist()
-    posts = {one["account_id"]: one["post_id_count"] / (HORIZON / DAY) for one in counts}
-    seen = sum(one["post_id_count"] for one in counts)
+    posts = {account: count / (HORIZON / DAY) for account, count in counts.items()}
     return (
         posts,
-        f"measured: {seen} known posts of {len(posts)} accounts" if posts else "assumed: no posts are known yet",
+        f"measured: {sum(counts.values())} known posts of {len(posts)} accounts"
+        if posts
+        else "assumed: no posts are known yet",
     )
 
 

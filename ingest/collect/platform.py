@@ -294,7 +294,7 @@ class Platform:
     """How a token of the app is minted, for calls without a grant; None where it has a static one, or none."""
     oauth: OAuth | None = None
     """How a creator grants access, for calls with a grant; None where nobody needs to."""
-    details: Callable[[Sequence[Account]], list[Call]] = lambda _: []
+    details: Callable[[Sequence[Account]], list[Call]] | None = None
     """Further calls about accounts that were found: what their profiles leave out, and what is on the air."""
     relists: bool = False
     """Whether posts are read on their account's listing alone: it goes back to the oldest that is due."""

@@ -43,15 +43,14 @@ def collect(
     if not watched:
         return _nothing(chosen, now, run_id, progress)
     store = S3Store(settings)
-    before = known.read(store, platform)
+    with known.read(store, platform) as posts:
 
-    async def work(session: Session) -> None:
-        cycle = Cycle(session, before, now, is_whole=accounts is None)
-        await cycle.run(watched)
-        session.publisher.flush()  # known is only what is on Kafka
-        known.write(store, platform, before, cycle.seen, now)
+        async def work(session: Session) -> None:
+            await Cycle(session, posts, now, is_whole=accounts is None).run([one.account for one in watched])
+            session.publisher.flush()  # known is only what is on Kafka
+            posts.write(store, platform, now)
 
-    return run_session(settings, chosen, work, store=store, now=now, run_id=run_id, key=None, progress=progress)
+        return run_session(settings, chosen, work, store=store, now=now, run_id=run_id, key=None, progress=progress)
 
 
 def sample(
@@ -76,7 +75,7 @@ def sample(
     key, store = members.required(settings), S3Store(settings)
 
     async def work(session: Session) -> None:
-        await Sampling(session, size).run(watched)
+        await Sampling(session, size).run([one.account for one in watched])
 
     return run_session(settings, chosen, work, store=store, now=now, run_id=run_id, key=key, progress=progress)
 

@@ -1,5 +1,6 @@
 """Samples of audiences: who follows an account, or comments on its posts, as features without identity."""
 
+import functools
 import itertools
 from collections.abc import Sequence
 
@@ -8,8 +9,7 @@ import msgspec
 from ingest.collect.cycle import PAGES
 from ingest.collect.outcome import Outcome, PlatformFailed
 from ingest.collect.platform import Account, Call, Features, Member
-from ingest.collect.session import CHUNK, Session, each
-from ingest.watchlist import Watched
+from ingest.collect.session import Session, each, pipe
 
 COMPLETE_SHARE = 0.9
 """A list that ended counts as complete when it held this share of the followers counted; lists leave some out."""
@@ -23,16 +23,13 @@ class Sampling:
         self._session = session
         self._size = size
 
-    async def run(self, watched: Sequence[Watched]) -> None:
+    async def run(self, watched: Sequence[str]) -> None:
         """Sample the audiences of all watched accounts."""
         session = self._session
         session.expected_accounts = len(watched)
-        sampled = 0
-        for start in range(0, len(watched), CHUNK):
-            accounts = await session.resolve(watched[start : start + CHUNK])
-            sampled += len(accounts)
-            await each(accounts, session.spared(self._sample_or_count))
-        session.say(f"{sampled} audiences, {session.publisher.published['followers']} members published")
+        await pipe(functools.partial(session.resolve, watched), session.spared(self._sample_or_count))
+        audiences, members = len(session.resolved), session.publisher.published["followers"]
+        session.say(f"{audiences} audiences, {members} members published")
 
     async def _sample_or_count(self, account: Account) -> None:
         try:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,14 +21,15 @@ from ingest.events import CONTRACT, AccountObserved, BatchPublished, DeadLetter,
 from ingest.land.store import Store
 from ingest.publish import Publisher
 from ingest.settings import Settings
-from ingest.watchlist import Watched
 
 Item = TypeVar("Item")
 Progress = Callable[[str], None] | None
+Then = Callable[[Account], Awaitable[None]]
+"""What is done with an account that was found."""
 WORKERS = 16
 """Accounts in hand at once; each host's own limit is its pace."""
 CHUNK = 500
-"""Accounts resolved before their posts are read: the run's memory does not grow with the watch list."""
+"""Accounts that are resolved together, and that may wait to be read: memory does not grow with the watch list."""
 
 
 @dataclass
@@ -45,6 +46,8 @@ class Session:
     progress: Progress
     expected_accounts: int = 0
     expected_posts: int = 0
+    resolved: set[str] = field(default_factory=set)
+    """Accounts that the watch list led to."""
     unresolved: list[str] = field(default_factory=list)
     """What of the watch list leads to nobody."""
     gone: set[str] = field(default_factory=set)
@@ -71,13 +74,18 @@ class Session:
         if self.progress:
             self.progress(f"{self.platform.name}: {text}")
 
-    async def resolve(self, watched: Sequence[Watched]) -> list[Account]:
-        """Find the watched accounts and publish their profiles, and tombstones of those known to be gone.
+    async def resolve(self, watched: Sequence[str], then: Then) -> None:
+        """Find the watched accounts, publish their profiles, and hand each on as soon as it is known.
 
-        What the platform does not know is noted as unresolved.
+        Tombstones of those known to be gone are published too. What the platform does not know is noted as unresolved.
         """
-        wanted = {self.platform.normalise(one.account) or one.account: one.account for one in watched}
-        found: dict[str, Account] = {}
+        for start in range(0, len(watched), CHUNK):
+            await self._find(watched[start : start + CHUNK], then)
+
+    async def _find(self, watched: Sequence[str], then: Then) -> None:
+        wanted = {self.platform.normalise(one) or one: one for one in watched}
+        missing = dict(wanted)
+        accounts: list[Account] = []
         refusals: set[str] = set()
         is_spent = False
 
@@ -94,19 +102,29 @@ class Session:
                 self.publish(exchange.reading.accounts)
                 self.gone.update(event.account_id for event in exchange.reading.accounts if event.state == "gone")
                 for account in exchange.reading.found:
-                    found.update(dict.fromkeys(account.names & wanted.keys(), account))
+                    names = account.names & wanted.keys()
+                    for name in names:
+                        missing.pop(name, None)
+                    if not names or account.account_id in self.resolved:
+                        continue
+                    self.resolved.add(account.account_id)
+                    if self.platform.details:
+                        accounts.append(account)
+                    else:
+                        await then(account)
 
         await each(self.platform.resolve(list(wanted)), self.spared(ask))
         for message in sorted(refusals):
             self.say(message)
-        missing = [name for key, name in wanted.items() if key not in found]
         if is_spent:
             self.skipped_accounts += len(missing)  # whether they lead to anybody is not known
         else:
-            self.unresolved += missing
-        return await self._detail(list({account.account_id: account for account in found.values()}.values()))
+            self.unresolved += missing.values()
+        if self.platform.details:
+            for account in await self._detail(accounts, self.platform.details(accounts)):
+                await then(account)
 
-    async def _detail(self, accounts: list[Account]) -> list[Account]:
+    async def _detail(self, accounts: list[Account], calls: list[Call]) -> list[Account]:
         """Publish what further calls say of accounts; the accounts, with what they say of the followers."""
         followers: dict[str, int | None] = {account.account_id: account.followers for account in accounts}
 
@@ -117,7 +135,7 @@ class Session:
             counted = (event for event in reading.accounts if event.followers is not None)
             followers.update((event.account_id, event.followers) for event in counted)
 
-        await each(self.platform.details(accounts), self.spared(ask))
+        await each(calls, self.spared(ask))
         return [dataclasses.replace(account, followers=followers[account.account_id]) for account in accounts]
 
     async def _resolve(self, call: Call) -> list[Exchange]:
@@ -226,7 +244,7 @@ def run_session(
         return asyncio.run(run(publisher))
 
 
-async def each(items: Iterable[Any], act: Callable[[Any], Awaitable[None]], at_once: int = WORKERS) -> None:
+async def each(items: Iterable[Item], act: Callable[[Item], Awaitable[None]], at_once: int = WORKERS) -> None:
     """Act on every item, some at once. The first exception ends all and is raised."""
     remaining = iter(items)
 
@@ -234,7 +252,31 @@ async def each(items: Iterable[Any], act: Callable[[Any], Awaitable[None]], at_o
         for item in remaining:
             await act(item)
 
-    tasks = [asyncio.create_task(work()) for _ in range(at_once)]
+    await _together(work() for _ in range(at_once))
+
+
+async def pipe(source: Callable[[Then], Awaitable[None]], act: Then) -> None:
+    """Act on accounts, some at once, while the source goes on to hand them over.
+
+    The first exception ends all and is raised.
+    """
+    waiting: asyncio.Queue[Account | None] = asyncio.Queue(CHUNK)
+
+    async def give() -> None:
+        await source(waiting.put)
+        for _ in range(WORKERS):
+            await waiting.put(None)
+
+    async def take() -> None:
+        while (account := await waiting.get()) is not None:
+            await act(account)
+
+    await _together([give(), *(take() for _ in range(WORKERS))])
+
+
+async def _together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Do all at the same time. The first exception ends all and is raised."""
+    tasks = [asyncio.create_task(one) for one in work]
     try:
         await asyncio.gather(*tasks)
     finally:

@@ -150,8 +150,8 @@ def _owners(store: Store) -> Owners:
 
     def of(platform: str) -> dict[str, str]:
         if platform not in read:
-            table = known.read(store, platform).table
-            read[platform] = dict(zip(table["post_id"].to_pylist(), table["account_id"].to_pylist(), strict=True))
+            with known.read(store, platform) as posts:
+                read[platform] = posts.owners()
         return read[platform]
 
     return of

@@ -13,7 +13,6 @@ from ingest.collect import known, ladder, plan
 from ingest.collect.demand import Counting, Demand, aged, expected, post_reads
 from ingest.collect.fit import SAMPLES_AT, SIZES, Watching, follow, make, next_samples
 from ingest.collect.grants import Grants
-from ingest.collect.known import KnownPosts
 from ingest.collect.ladder import HORIZON, STEPS, Known
 from ingest.collect.platforms import REGISTRY
 from ingest.errors import DependencyFailed
@@ -40,13 +39,14 @@ def counted(stage):
 
 def spread_out(stage):
     """The known posts as if runs had gone on for weeks: last seen at moments that the ladder allows, none together."""
-    before, posts = known.read(stage.store, stage.platform), []
-    for account in before.accounts:
-        for post in before.of(account):
-            if every := ladder.interval(NOW - post.published_at):
-                share = (len(posts) * 0.618) % 1
-                posts.append(Known(post.post_id, account, post.published_at, NOW - every * share))
-    known.write(stage.store, stage.platform, before, posts, NOW)
+    spread = 0
+    with known.read(stage.store, stage.platform) as posts:
+        for account in posts.accounts:
+            for post in posts.of(account):
+                if every := ladder.interval(NOW - post.published_at):
+                    posts.see([Known(post.post_id, account, post.published_at, NOW - every * (spread * 0.618 % 1))])
+                    spread += 1
+        posts.write(stage.store, stage.platform, NOW)
 
 
 def planned(stage):
@@ -249,7 +249,9 @@ def test_rates_of_known_accounts_go_to_the_names_watched_and_the_rest_post_as_th
 def test_posts_a_day_are_measured_on_the_known_posts_of_90_days():
     store = MemoryStore()
     posts = [Known(f"p{n}", "a", NOW - n * DAY, NOW) for n in range(1, 46)] + [Known("g", "a", NOW - DAY, NOW, "gone")]
-    known.write(store, "x", KnownPosts(known.SCHEMA.empty_table()), posts, NOW)
+    with known.read(store, "x") as found:
+        found.see(posts)
+        found.write(store, "x", NOW)
     assert plan.measure(store, "x", NOW) == ({"a": 0.5}, "measured: 45 known posts of 1 accounts")
     assert plan.measure(store, "youtube", NOW) == ({}, "assumed: no posts are known yet")
 
