@@ -151,8 +151,8 @@ class KnownPosts:
             "select * from posts where published_at > ? order by account_id, post_id", (_milliseconds(since),)
         )
         while rows := found.fetchmany(PIECE):
-            columns = zip(*rows, strict=True)
-            arrays = [pa.array(values, type_) for values, type_ in zip(columns, SCHEMA.types, strict=True)]
+            columns = ([row[at] for row in rows] for at in range(len(SCHEMA)))
+            arrays = [pa.array(values).cast(to) for values, to in zip(columns, SCHEMA.types, strict=True)]
             yield pa.record_batch(arrays, SCHEMA)
 
 

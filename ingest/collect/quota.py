@@ -23,8 +23,11 @@ from ingest.land.store import Put, Store
 PACIFIC = ZoneInfo("America/Los_Angeles")
 SWAPS = 40
 """Attempts at one compare-and-swap; each lost attempt means that another worker's succeeded."""
+LEASE, LEASES = 100, 100
+"""Units that are leased at once, at least; and how many leases a large budget is divided into.
 
-
+Each lease costs two requests to the store, and what a dead worker had leased is lost to its window.
+"""
 Span = Literal["day", "month"]
 
 
@@ -96,8 +99,8 @@ class Ledger:
         """
         return min(book.reserve(units, at) for book in self._books)
 
-    def spend(self, units: int, at: datetime, lease: int = 100) -> None:
-        """Take units for one call, leasing more where needed.
+    def spend(self, units: int, at: datetime, lease: int = LEASE) -> None:
+        """Take units for one call; where they must be leased first, at least `lease` are, or a share of the budget.
 
         Raises Exhausted with the reset when a window's budget does not hold them.
         """
@@ -159,7 +162,7 @@ class _Book:
     def cover(self, units: int, at: datetime, lease: int) -> None:
         """Have the units of one call leased, and more to come. Raises Exhausted when the budget does not hold them."""
         if self._window != window(at, self._zone, self._span) or self._leased < units:
-            self.reserve(max(units, lease), at)
+            self.reserve(max(units, lease, self._limit // LEASES), at)
         if self._leased < units:
             raise self._exhausted(at)
 

@@ -116,13 +116,15 @@ def cycles(settings: Settings, chosen: Mapping[str, Chosen]) -> list[Cycle]:
 def cycle(settings: Settings, worlds: Cycles, name: str, how: Chosen) -> Cycle:
     """One platform's cycle, and how it compares with the truth."""
     work = worlds.prepare(settings, name)
-    with sandbox(settings, worlds.more, how.shorten) as server:
-        with tempfile.NamedTemporaryFile(prefix="assay-bench-") as answers:
-            before = server.cpu()
-            counted, cost = collected(settings, name, work, answers.name)
-            busy = server.cpu() - before
-            again, _ = collected(settings, name, work, answers.name, AGAIN)
+    with (
+        sandbox(settings, worlds.more, how.shorten) as server,
+        tempfile.NamedTemporaryFile(prefix="assay-bench-") as answers,
+    ):
+        before = server.cpu()
+        counted, cost = collected(settings, name, work, answers.name)
+        busy = server.cpu() - before
         requests = httpx2.get(f"{address(settings)}/_truth/requests", trust_env=False).json()["requests"]
+        again, _ = collected(settings, name, work, answers.name, AGAIN)  # without limits, so counted before
     own = [row for row in requests if row["platform"] == name]
     return Cycle(
         platform=name,

@@ -92,7 +92,12 @@ class Cycle:
 
     @property
     def speed(self) -> float:
-        """Events per CPU second from an answer to its events' acknowledgement."""
+        """Events per CPU second from an answer to its events' acknowledgement: reading it, and publishing."""
+        return self.events / self.again.reading
+
+    @property
+    def speed_without_http(self) -> float:
+        """Events per CPU second of all but HTTP: what is due and asked, budgets, limits and known posts too."""
         return self.events / self.again.cpu
 
     @property
@@ -112,7 +117,8 @@ class Cycle:
         return (
             f"{self.platform:<10}{self.accounts:>7,} accounts  {self.calls:>6,} calls  {self.events:>7,} events  "
             f"{self.counted.asking:6.1f} s of {self.ideal.seconds:6.1f} by {self.ideal.limit:<7} = {self.share:5.1f} %"
-            f"  {self.breaches} breaches  {self.speed:7,.0f} events/CPU s ({self.speed_with_http:,.0f} with HTTP)  "
+            f"  {self.breaches} breaches  {self.speed:7,.0f} events/CPU s ({self.speed_without_http:,.0f} with "
+            f"all but HTTP, {self.speed_with_http:,.0f} with all)  "
             f"{self.cost.peak:4.0f} MB  {self.late:+.1f} ms  sandbox {self.sandbox_cpu / self.cost.wall:.0%}{faults}"
         )
 
@@ -122,7 +128,7 @@ def measured(cycles: Sequence[Cycle]) -> list[Measured]:
     lines = [line for one in cycles for line in _lines(one)]
     if len(cycles) > 1:
         events = sum(one.events for one in cycles)
-        pipeline = sum(one.again.cpu for one in cycles)
+        pipeline = sum(one.again.reading for one in cycles)
         what = "all platforms: events per CPU second, answer to acknowledgement"
         lines.append(Measured("cycle", what, events / pipeline, "/s", EVENTS_LEAST, details={"events": events}))
     return lines
@@ -139,7 +145,8 @@ def _lines(one: Cycle) -> list[Measured]:
         "asking_seconds": round(one.counted.asking, 2),
         "limit": one.ideal.limit,
         "cpu_seconds": round(one.counted.cpu, 2),
-        "cpu_seconds_from_answers": round(one.again.cpu, 2),
+        "cpu_seconds_from_answers": round(one.again.reading, 2),
+        "cpu_seconds_without_http": round(one.again.cpu, 2),
         "wall_seconds": round(one.cost.wall, 2),
         "wrong": "; ".join(one.wrong),
     }
@@ -150,6 +157,7 @@ def _lines(one: Cycle) -> list[Measured]:
         Measured(name, f"{name}: share of the {what}", one.share, "%", least, details=details, right=right),
         Measured(name, f"{name}: breaches", one.breaches, "", 0, less_is_better=True, right=not one.breaches),
         Measured(name, f"{name}: events per CPU second, answer to acknowledgement", one.speed, "/s", EVENTS_LEAST),
+        Measured(name, f"{name}: events per CPU second, all but HTTP", one.speed_without_http, "/s"),
         Measured(name, f"{name}: events per CPU second, with HTTP", one.speed_with_http, "/s"),
         Measured(name, f"{name}: peak memory", one.cost.peak, "MB", PEAK_MOST, less_is_better=True),
     ]
@@ -159,14 +167,15 @@ def described(cycles: Sequence[Cycle]) -> str:
     """The cycles as a table in Markdown."""
     heads = (
         *("platform", "accounts", "windows", "calls", "429s", "wall s", "ideal s", "limit", "used", "events"),
-        *("events/CPU s", "with HTTP", "peak MB"),
+        *("events/CPU s", "all but HTTP", "with HTTP", "peak MB"),
     )
     rows = [heads, tuple("---:" if at else "---" for at in range(len(heads)))]
     rows += [
         (
             *(one.platform, f"{one.accounts:,}", f"1/{one.shorten:g}", f"{one.calls:,}", f"{one.breaches}"),
             *(f"{one.counted.asking:.1f}", f"{one.ideal.seconds:.1f}", one.ideal.limit, f"{one.share:.1f} %"),
-            *(f"{one.events:,}", f"{one.speed:,.0f}", f"{one.speed_with_http:,.0f}", f"{one.cost.peak:.0f}"),
+            *(f"{one.events:,}", f"{one.speed:,.0f}", f"{one.speed_without_http:,.0f}"),
+            *(f"{one.speed_with_http:,.0f}", f"{one.cost.peak:.0f}"),
         )
         for one in cycles
     ]
@@ -179,14 +188,16 @@ def _total(cycles: Sequence[Cycle]) -> tuple[str, ...]:
     accounts, calls, events, breaches = (
         sum(getattr(one, name) for one in cycles) for name in ("accounts", "calls", "events", "breaches")
     )
-    cpu, from_answers = (
-        sum(run.cpu for run in runs) for runs in zip(*((one.counted, one.again) for one in cycles), strict=True)
+    cpu, without, reading = (
+        sum(times)
+        for times in zip(*((one.counted.cpu, one.again.cpu, one.again.reading) for one in cycles), strict=True)
     )
     wall = sum(one.counted.asking for one in cycles)
     return (
         *("all", f"{accounts:,}", "", f"{calls:,}", f"{breaches}", f"{wall:.1f}"),
         *(f"{sum(one.ideal.seconds for one in cycles):.1f}", "", "", f"{events:,}"),
-        *(f"{events / from_answers:,.0f}", f"{events / cpu:,.0f}", f"{max(one.cost.peak for one in cycles):.0f}"),
+        *(f"{events / reading:,.0f}", f"{events / without:,.0f}", f"{events / cpu:,.0f}"),
+        f"{max(one.cost.peak for one in cycles):.0f}",
     )
 
 

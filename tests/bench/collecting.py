@@ -1,8 +1,9 @@
 """One collect in a process of its own: `python -m tests.bench.collecting PLATFORM MOMENT ANSWERS OUT [again]`.
 
 It is what `assay collect PLATFORM` calls, with settings from the environment, and a wire that counts and writes each
-answer to ANSWERS. `again` does the same with the answers of the file in place of the network, as fast as it can: its
-CPU time is that from an answer to the acknowledgement of its events. What was counted is written to OUT as JSON.
+answer to ANSWERS. `again` does the same with the answers of the file in place of the network, as fast as it can, and
+takes the CPU time from an answer to the acknowledgement of its events: that of reading answers, of handing events over,
+and of the threads that publish them. What was counted is written to OUT as JSON.
 """
 
 import dataclasses
@@ -14,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, ParamSpec, TypeVar
 
 import msgspec
 
@@ -25,6 +26,7 @@ from ingest.collect.platforms import REGISTRY
 from ingest.collect.run import collect
 from ingest.collect.transport import Clock
 from ingest.events import BatchPublished
+from ingest.publish import Publisher
 from ingest.settings import Settings, load
 
 AGAIN = "again"
@@ -52,6 +54,8 @@ class Counted(msgspec.Struct):
     answering: float
     """Between each request and its answer, all together."""
     cpu: float
+    reading: float
+    """CPU seconds from answers to the acknowledgement of their events."""
     sent: int
     """Calls that went over the network."""
     notice: BatchPublished
@@ -67,10 +71,13 @@ class Count:
     last: float = 0.0
     answering: float = 0.0
     cpu: float = 0.0
-    """When the first request was made."""
+    """When the first request was made, and by our own thread alone in `ours`."""
+    ours: float = 0.0
+    reading: float = 0.0
     sent: int = 0
 
 
+Given, Got = ParamSpec("Given"), TypeVar("Got")
 Asked = tuple[str, str, bytes]
 Wire = Callable[[Settings, Clock], transport.Live]
 
@@ -90,7 +97,7 @@ def counting(platform: str, count: Count, answers: BinaryIO) -> Wire:
             way = count.ways.setdefault((call.host, name), Way(call.host, name))
             begun = time.monotonic()
             if not count.first:
-                count.first, count.cpu = begun, time.process_time()
+                count.first, count.cpu, count.ours = begun, time.process_time(), time.thread_time()
             answer = await super().send(call, credential)
             count.last = time.monotonic()
             count.answering += count.last - begun
@@ -118,7 +125,7 @@ def repeating(count: Count, answers: BinaryIO) -> Wire:
     class Repeating(transport.Sandbox):
         async def send(self, call: Call, credential: Mapping[str, str]) -> Answer:
             if not count.cpu:
-                count.cpu = time.process_time()
+                count.cpu, count.ours = time.process_time(), time.thread_time()
             if answer := kept.pop(asked(call), None):
                 return answer
             count.sent += 1
@@ -127,22 +134,39 @@ def repeating(count: Count, answers: BinaryIO) -> Wire:
     return Repeating
 
 
+def timed(count: Count, act: Callable[Given, Got]) -> Callable[Given, Got]:
+    """The act, with the CPU time that it takes of its thread added to the count."""
+
+    def acting(*given: Given.args, **named: Given.kwargs) -> Got:
+        begun = time.thread_time()
+        try:
+            return act(*given, **named)
+        finally:
+            count.reading += time.thread_time() - begun
+
+    return acting
+
+
 def run(settings: Settings, platform: str, now: datetime, answers: BinaryIO, *, again: bool) -> Counted:
     """Collect all accounts of the settings' watch list."""
     count = Count()
     client.connect = repeating(count, answers) if again else counting(platform, count, answers)
+    client.interpret = timed(count, client.interpret)
+    Publisher.publish = timed(count, Publisher.publish)  # type: ignore[method-assign]
     if again:
         chosen = REGISTRY[platform]
         # No limit at all, and none of its turns shared with the run before, which has this one's moments.
         pace = dataclasses.replace(chosen.pace, calls=10**9, kind="window")
         REGISTRY[platform] = dataclasses.replace(chosen, pace=pace, rate=lambda _: None)
     notice = collect(settings, platform, now=now, run_id=run_id(platform, again=again), progress=print)
+    cpu, ours = time.process_time() - count.cpu, time.thread_time() - count.ours
     return Counted(
         ways=list(count.ways.values()),
         statuses={str(status): calls for status, calls in count.statuses.items()},
         asking=count.last - count.first,
         answering=count.answering,
-        cpu=time.process_time() - count.cpu,
+        cpu=cpu,
+        reading=count.reading + cpu - ours,
         sent=count.sent,
         notice=notice,
     )

@@ -59,6 +59,8 @@ def parse_comments(call: Call, found: list[Any], observe: Observer) -> None:
 
 def parse_post(call: Call, post: dict[str, Any], observe: Observer) -> None:
     post_id, author = fullname(post), text(post.get("author"))
+    if not observe.asks(post_id):
+        return  # nothing new, so that most rows cost no more than this
     listed_for = call.path_values.get("name", "")
     if listed_for and author and author != DELETED and author.lower() != listed_for.lower():
         return  # another's, such as an advertisement
@@ -69,8 +71,6 @@ def parse_post(call: Call, post: dict[str, Any], observe: Observer) -> None:
         return
     published = moment_of(post.get("created_utc"))
     observe.reading.listed.append(Listed(post_id, published))
-    if not observe.asks(post_id):
-        return
     removed = reason or ("removed" if written == REMOVED else None)
     title, written = text(post.get("title")), written if written not in (DELETED, REMOVED) else None
     words, link = "\n".join(filter(None, [title, written])), text(post.get("url"))
