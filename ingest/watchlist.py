@@ -15,7 +15,7 @@ OPTIONAL = ("market", "tags")
 PLATFORMS = get_args(Platform)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Watched:
     """One line: an account of a creator. `account` is a handle or the platform's id; `line` is its line in the file."""
 

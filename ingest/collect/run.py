@@ -39,14 +39,14 @@ def collect(
     Unavailable when the platform lets us read nothing more; DependencyFailed when Kafka or the store fails.
     """
     chosen = registered(platform)
-    watched = watched_by(settings, chosen, accounts)
+    watched = [one.account for one in watched_by(settings, chosen, accounts)]
     if not watched:
         return _nothing(chosen, now, run_id, progress)
     store = S3Store(settings)
     with known.read(store, platform) as posts:
 
         async def work(session: Session) -> None:
-            await Cycle(session, posts, now, is_whole=accounts is None).run([one.account for one in watched])
+            await Cycle(session, posts, now, is_whole=accounts is None).run(watched)
             session.publisher.flush()  # known is only what is on Kafka
             posts.write(store, platform, now)
 
@@ -68,14 +68,14 @@ def sample(
     Misconfigured without a member key.
     """
     chosen = registered(platform)
-    watched, size = watched_by(settings, chosen, accounts), chosen.sample_size(settings)
+    watched, size = [one.account for one in watched_by(settings, chosen, accounts)], chosen.sample_size(settings)
     if not watched or size < 1:
         why = "no samples are drawn by these settings" if watched else NO_ACCOUNTS
         return _nothing(chosen, now, run_id, progress, why)
     key, store = members.required(settings), S3Store(settings)
 
     async def work(session: Session) -> None:
-        await Sampling(session, size).run([one.account for one in watched])
+        await Sampling(session, size).run(watched)
 
     return run_session(settings, chosen, work, store=store, now=now, run_id=run_id, key=key, progress=progress)
 
