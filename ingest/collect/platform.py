@@ -78,8 +78,6 @@ class Call:
     method: str = "GET"
     account_id: str | None = None
     body: bytes = field(default=b"", repr=False)
-    asked: str | None = None
-    """The watch list's words for the one account that this call resolves."""
     owners: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Whose posts are asked for: account_id by post_id, as the work list knows it."""
     unasked: frozenset[str] = field(default=frozenset(), repr=False)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from ingest.collect.client import Client, Exchange
 from ingest.collect.grants import announce
 from ingest.collect.members import MemberKey
-from ingest.collect.outcome import Exhausted, Outcome, PlatformFailed
+from ingest.collect.outcome import Outcome, PlatformFailed
 from ingest.collect.platform import Account, Call, Platform
 from ingest.collect.quota import Ledger
 from ingest.collect.transport import Clock
@@ -87,14 +87,13 @@ class Session:
         missing = dict(wanted)
         accounts: list[Account] = []
         refusals: set[str] = set()
-        is_spent = False
+        closed: set[str] = set()
 
         async def ask(call: Call) -> None:
-            nonlocal is_spent
             try:
                 exchanges = await self._resolve(call)
-            except Exhausted:
-                is_spent = True
+            except PlatformFailed:
+                closed.add(call.host)
                 raise
             for exchange in exchanges:
                 if exchange.verdict.outcome is Outcome.REFUSED:
@@ -116,10 +115,11 @@ class Session:
         await each(self.platform.resolve(list(wanted)), self.spared(ask))
         for message in sorted(refusals):
             self.say(message)
-        if is_spent:
-            self.skipped_accounts += len(missing)  # whether they lead to anybody is not known
-        else:
-            self.unresolved += missing.values()
+        for name, one in missing.items():
+            if any(call.host in closed for call in self.platform.resolve([name])):
+                self.skipped_accounts += 1  # whether it leads to anybody is not known
+            else:
+                self.unresolved.append(one)
         if self.platform.details:
             for account in await self._detail(accounts, self.platform.details(accounts)):
                 await then(account)

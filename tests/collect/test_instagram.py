@@ -15,8 +15,8 @@ from ingest.collect.platform import Account
 from ingest.collect.platforms import instagram
 from ingest.settings import load
 from tests.collect import conformance as must
+from tests.collect.owners import grant
 from tests.collect.stage import NOW, accounts, sandbox, set_up
-from tests.collect.stage_instagram import grant
 
 LIVE = {"source": "live", "instagram_access_token": SecretStr("t"), "instagram_user_id": "17841400000000001"}
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -197,7 +197,7 @@ def test_a_grant_with_another_s_token_reads_nothing(one):
     other = next(row["account_id"] for row in accounts("instagram") if row["account_id"] != held.account_id)
     swapped = {
         **{name: getattr(held, name) for name in held.__struct_fields__},
-        "access_token": grant(other).access_token,
+        "access_token": grant("instagram", other).access_token,
     }
     Grants(one.settings).put(type(held)(**swapped))
     ran = one.run("collect", "r1")
@@ -207,7 +207,7 @@ def test_a_grant_with_another_s_token_reads_nothing(one):
 
 def test_a_grant_of_too_little_costs_only_what_it_lacks(one, monkeypatch):
     monkeypatch.setattr(sandbox().surfaces["instagram"].oauth, "_tokens", fewer(sandbox().surfaces["instagram"].oauth))
-    Grants(one.settings).put(grant(account_of(one)))
+    Grants(one.settings).put(grant("instagram", account_of(one)))
     ran = one.run("collect", "r1")
     assert ran.failure is None
     assert ran.visible

@@ -3,7 +3,6 @@
 What comes over the wire in a wrong form is in the fault matrix of `test_conformance.py`.
 """
 
-import importlib
 import re
 
 import msgspec
@@ -15,6 +14,7 @@ from ingest.collect.grants import Grants
 from ingest.collect.platform import recognise
 from ingest.collect.platforms import REGISTRY
 from tests.collect import conformance as must
+from tests.collect.owners import grant
 from tests.collect.stage import NOW, accounts, set_up, truth
 
 EVERY = pytest.mark.parametrize("platform", REGISTRY)
@@ -125,9 +125,8 @@ def two_grants(platform, tmp_path, monkeypatch):
     away = {"renamed", "empty", "no_comments", "hides_history"}
     rows = [row for row in accounts(platform) if must.is_served(row) and not away & set(row["flags"])][:2]
     stage = set_up(platform, [row["account"] for row in rows], tmp_path, monkeypatch)
-    grant = importlib.import_module(f"tests.collect.stage_{platform}").grant
     for row in rows:
-        Grants(stage.settings).put(grant(row["account_id"]))
+        Grants(stage.settings).put(grant(platform, row["account_id"]))
     return (stage, *Grants(stage.settings).all())
 
 

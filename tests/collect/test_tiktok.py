@@ -10,8 +10,8 @@ from ingest.collect.grants import Grants
 from ingest.collect.outcome import Exhausted, Refused
 from ingest.collect.platform import Account
 from ingest.collect.platforms import tiktok
+from tests.collect.owners import grant
 from tests.collect.stage import NOW, Stage, accounts, sandbox, set_up, truth
-from tests.collect.stage_tiktok import grant
 
 WEEKS = timedelta(days=35)
 AFTER = "research/user/followers"
@@ -45,7 +45,7 @@ def consented(creator, tmp_path, monkeypatch) -> Stage:
     """A creator who granted access, on the watch list by the id of the grant; research is off."""
     stage = set_up("tiktok", [open_id(creator)], tmp_path, monkeypatch)
     stage.settings = stage.settings.model_copy(update={"tiktok_research_eligibility": ""})
-    Grants(stage.settings).put(grant(open_id(creator)))
+    Grants(stage.settings).put(grant("tiktok", open_id(creator)))
     return stage
 
 
@@ -66,7 +66,7 @@ def test_without_an_approval_nothing_is_asked_and_the_reason_is_said(stage, crea
 
 
 def test_without_a_grant_a_creator_is_skipped_and_the_reason_is_said(consented, creator):
-    Grants(consented.settings).put(grant(open_id(creator)).ended("withdrawn", NOW))
+    Grants(consented.settings).put(grant("tiktok", open_id(creator)).ended("withdrawn", NOW))
     ran = consented.run("collect", "r1")
     assert (ran.failure, ran.notice.unresolved, asked()) == (None, [open_id(creator)], set())
     assert any("There is no grant" in line for line in ran.said)
@@ -102,14 +102,14 @@ def test_weeks_later_a_consented_creator_s_due_videos_are_looked_up_and_the_dele
     assert not ran.visible - there
     assert {post.account_id for post in events} == {open_id(creator)}
     kept = Grants(consented.settings).get("tiktok", open_id(creator))
-    assert kept.refresh_token != grant(open_id(creator)).refresh_token  # it rotated, and the new one was kept
+    assert kept.refresh_token != grant("tiktok", open_id(creator)).refresh_token  # it rotated, and the new one was kept
     assert kept.expires_at > later
 
 
 def test_both_ways_at_once_each_for_its_own_accounts(tmp_path, monkeypatch, creator):
     other = rows()[1]
     stage = set_up("tiktok", [open_id(creator), other["account"]], tmp_path, monkeypatch)
-    Grants(stage.settings).put(grant(open_id(creator)))
+    Grants(stage.settings).put(grant("tiktok", open_id(creator)))
     first = stage.run("collect", "r1")
     later = stage.run("collect", "r2", NOW + WEEKS)
     assert (first.failure, later.failure) == (None, None)
@@ -120,7 +120,7 @@ def test_both_ways_at_once_each_for_its_own_accounts(tmp_path, monkeypatch, crea
 
 
 def test_a_consent_withdrawn_at_tiktok_ends_the_grant_and_is_told(consented, creator):
-    old = msgspec.structs.replace(grant(open_id(creator)), expires_at=NOW - timedelta(hours=1))
+    old = msgspec.structs.replace(grant("tiktok", open_id(creator)), expires_at=NOW - timedelta(hours=1))
     Grants(consented.settings).put(old)
     oauth = sandbox().surfaces["tiktok"].oauth
     oauth.withdraw(open_id(creator))
@@ -133,14 +133,14 @@ def test_a_consent_withdrawn_at_tiktok_ends_the_grant_and_is_told(consented, cre
 
 
 def test_another_creator_s_token_says_nothing(consented, creator):
-    swapped = msgspec.structs.replace(grant(open_id(rows()[1])), account_id=open_id(creator))
+    swapped = msgspec.structs.replace(grant("tiktok", open_id(rows()[1])), account_id=open_id(creator))
     Grants(consented.settings).put(swapped)
     ran = consented.run("collect", "r1")
     assert (ran.failure, ran.events("accounts"), ran.events("posts")) == (None, [], [])
 
 
 def test_a_grant_of_too_little_is_refused_with_the_next_step(consented, creator):
-    Grants(consented.settings).put(grant(open_id(creator), ("user.info.basic",)))
+    Grants(consented.settings).put(grant("tiktok", open_id(creator), ("user.info.basic",)))
     ran = consented.run("collect", "r1")
     assert (ran.failure, ran.events("accounts")) == (None, [])
     assert any("Connect the creator anew" in line for line in ran.said)

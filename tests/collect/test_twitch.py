@@ -12,8 +12,8 @@ from ingest.collect.known import object_key, read
 from ingest.collect.outcome import Refused
 from ingest.collect.platforms import twitch
 from ingest.errors import Misconfigured
+from tests.collect.owners import grant
 from tests.collect.stage import NOW, Stage, accounts, sandbox, set_up
-from tests.collect.stage_twitch import grant
 
 
 def rows(*flags: str) -> list[dict]:
@@ -84,14 +84,14 @@ def test_followers_come_by_the_owner_s_consent_alone(stage, channel):
 
 
 def test_without_a_grant_no_followers_are_asked_for(stage, channel):
-    Grants(stage.settings).put(grant(channel["account_id"]).ended("withdrawn", NOW))
+    Grants(stage.settings).put(grant("twitch", channel["account_id"]).ended("withdrawn", NOW))
     ran = stage.run("sample", "s1")
     assert (ran.failure, ran.events("followers")) == (None, [])
     assert asked("channels/followers") == 1  # the total
 
 
 def test_a_consent_withdrawn_at_twitch_ends_the_grant_and_nothing_else(stage, channel):
-    old = msgspec.structs.replace(grant(channel["account_id"]), expires_at=NOW - timedelta(hours=1))
+    old = msgspec.structs.replace(grant("twitch", channel["account_id"]), expires_at=NOW - timedelta(hours=1))
     Grants(stage.settings).put(old)
     oauth = sandbox().surfaces["twitch"].oauth
     oauth.withdraw(channel["account_id"])
@@ -106,7 +106,7 @@ def test_a_consent_withdrawn_at_twitch_ends_the_grant_and_nothing_else(stage, ch
 
 def test_another_channel_s_grant_lists_nobody(stage, channel):
     other = rows("branded")[0]
-    swapped = msgspec.structs.replace(grant(other["account_id"]), account_id=channel["account_id"])
+    swapped = msgspec.structs.replace(grant("twitch", other["account_id"]), account_id=channel["account_id"])
     Grants(stage.settings).put(swapped)
     ran = stage.run("sample", "s1")
     assert (ran.failure, ran.events("followers")) == (None, [])

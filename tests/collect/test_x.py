@@ -11,8 +11,8 @@ from ingest.collect.outcome import Answer, Exhausted
 from ingest.collect.platform import Account
 from ingest.collect.platforms import x
 from ingest.settings import load
+from tests.collect.owners import grant
 from tests.collect.stage import NOW, Stage, accounts, sandbox, set_up, truth
-from tests.collect.stage_x import grant
 
 
 def rows(*flags: str) -> list[dict]:
@@ -181,7 +181,7 @@ def test_an_odd_name_and_an_id_beyond_2_to_the_53_stay_as_they_are(tmp_path, mon
 
 
 def test_an_owner_s_grant_adds_clicks_to_posts_of_30_days_and_is_renewed(stage, row):
-    Grants(stage.settings).put(grant(row["account_id"]))
+    Grants(stage.settings).put(grant("x", row["account_id"]))
     later = NOW + timedelta(hours=3)  # the token lives two hours
     ran = stage.run("collect", "r1", later)
     assert ran.failure is None
@@ -195,7 +195,7 @@ def test_an_owner_s_grant_adds_clicks_to_posts_of_30_days_and_is_renewed(stage, 
 
 
 def test_a_withdrawn_grant_is_told_and_costs_nothing_else(stage, row):
-    Grants(stage.settings).put(grant(row["account_id"]))
+    Grants(stage.settings).put(grant("x", row["account_id"]))
     sandbox().surfaces["x"].oauth.withdraw(row["account_id"])
     ran = stage.run("collect", "r1")
     assert ran.failure is None

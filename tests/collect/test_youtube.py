@@ -8,8 +8,8 @@ import pytest
 from ingest.collect.grants import Grants
 from ingest.events import moment
 from tests.collect import conformance as must
+from tests.collect.owners import grant
 from tests.collect.stage import NOW, accounts, set_up
-from tests.collect.stage_youtube import grant
 
 WATCHED = must.plain("youtube", 2)
 
@@ -45,7 +45,9 @@ def test_a_granted_channel_has_a_sample_of_subscribers_beside_that_of_commenters
 
 def test_a_grant_without_the_scope_costs_the_subscribers_alone(stage):
     for one in Grants(stage.settings).all():
-        Grants(stage.settings).put(grant(one.account_id, ("https://www.googleapis.com/auth/yt-analytics.readonly",)))
+        Grants(stage.settings).put(
+            grant("youtube", one.account_id, ("https://www.googleapis.com/auth/yt-analytics.readonly",))
+        )
     ran = stage.run("sample", "s1", NOW + timedelta(minutes=1))
     assert ran.failure is None
     assert {member.relation for member in ran.events("followers")} == {"commenter"}
