@@ -11,11 +11,12 @@ from infra.sandbox import instagram_fields as fields
 from infra.sandbox import instagram_shapes as shapes
 from infra.sandbox.cast import Account
 from infra.sandbox.ids import MEMBER
+from infra.sandbox.instagram_asked import fields_asked, page_size, position, with_next
 from infra.sandbox.instagram_shapes import Row, error
 from infra.sandbox.oauth import CLIENT, Holder, OAuth, Rules
 from infra.sandbox.posts import Post
 from infra.sandbox.surface import Surface
-from infra.sandbox.wire import Answer, Headers, Limits, Refusal, Request, day, seal, unseal
+from infra.sandbox.wire import Answer, Headers, Limits, Refusal, Request, day, seal
 from infra.sandbox.world import World, is_away
 
 PLATFORM = "instagram"
@@ -27,7 +28,6 @@ _PERSONAL = frozenset({"personal"})
 _HOUR, _DAY = 3600, 86_400
 _OF_APP, _OF_ACCOUNT = 200, 48_000
 """Calls that an app may make in an hour, and in the name of an account in a day."""
-_MOST = 100
 _YOUNG = 3600
 """Insights of a post younger than this many seconds are not there yet."""
 _PATH = re.compile(r"/v\d+\.\d+/(\w+)(?:/(media|insights|comments))?/?")
@@ -159,13 +159,13 @@ class Instagram(Surface):
         if post is None or post.account.local_id != mine or edge == "media":
             raise Refusal(error(400, 100, _ABSENT.format(node), 33))
         if edge == "node":
-            asked = [one.name for one in _asked(request)]
+            asked = [one.name for one in fields_asked(request)]
             return Answer(200, shapes.chosen(shapes.media(post, node, request.now), asked))
         return self._edges[edge](request, holder, post)
 
     def _account(self, holder: Holder, edge: str, request: Request) -> Answer:
         """One's own account: with the app's token it is the way to others'."""
-        asked = _asked(request)
+        asked = fields_asked(request)
         if holder.kind == "app":
             found: Row = {"id": OURS, "user_id": OURS, "username": "northwind.sbx"}
             whole = shapes.chosen(found, (one.name for one in asked))
@@ -176,9 +176,9 @@ class Instagram(Surface):
         if account is None:
             raise Refusal(error(400, 190, "Error validating access token.", 458))
         if edge == "media":
-            size = _size(request.one("limit") or "25")
+            size = page_size(request.one("limit") or "25")
             page = self._media(account, request.one("after"), size, asked, request.now)
-            return Answer(200, _with_next(page, request, size))
+            return Answer(200, with_next(page, request, size))
         row = shapes.profile(account, self.world.followers(account, request.now), request.now)
         row |= {"user_id": account.local_id, "account_type": "MEDIA_CREATOR"}
         return Answer(200, shapes.chosen(row, (one.name for one in asked)))
@@ -201,7 +201,7 @@ class Instagram(Surface):
         found = shapes.chosen(row, (one.name for one in asked.inner))
         media = next((one for one in asked.inner if one.name == "media"), None)
         if media:
-            size = _size(media.options.get("limit", "25"))
+            size = page_size(media.options.get("limit", "25"))
             page = self._media(account, media.options.get("after"), size, media.inner, t)
             if page["data"]:
                 found["media"] = page  # an account without posts has no such key
@@ -211,7 +211,7 @@ class Instagram(Surface):
         """A page of an account's posts, newest first. Only one with a page after it has the cursor `after`."""
         before = t + 1
         if after:
-            before = _position(after, account.local_id) / 1000
+            before = position(after, account.local_id) / 1000
         page: list[Post] = []
         for post in posts.newest(account, before, t, self.world.fakes):
             page.append(post)
@@ -246,15 +246,15 @@ class Instagram(Surface):
 
     def _comments(self, request: Request, holder: Holder, post: Post) -> Answer:
         _require(holder, COMMENTS)
-        t, size = request.now, _size(request.one("limit") or "25")
+        t, size = request.now, page_size(request.one("limit") or "25")
         after = request.one("after")
-        start = _position(after, self.post_id(post)) if after else 0
+        start = position(after, self.post_id(post)) if after else 0
         threads = comments.of_post(post, int(t), "time")
         page = threads.page(start, size)
         index = np.array([row.member for row in page], dtype=np.int64)
         authors = people.members(post.account, index, t, self.world.fakes)
         ids, number = self.world.ids[PLATFORM], post.account.number
-        names = [one.name for one in _asked(request)] or ["timestamp", "text"]
+        names = [one.name for one in fields_asked(request)] or ["timestamp", "text"]
         rows = [
             shapes.chosen(shapes.comment(row, ids.account(MEMBER, number, member.number), member), names)
             for row, member in zip(page, authors, strict=True)
@@ -263,7 +263,7 @@ class Instagram(Surface):
             return Answer(200, {"data": []})
         following = seal(self.post_id(post), start + size)  # an `after` stands on the last page too
         found: Row = {"data": rows, "paging": {"cursors": {"before": seal("b", start), "after": following}}}
-        return Answer(200, _with_next(found, request, size) if start + size < len(threads.number) else found)
+        return Answer(200, with_next(found, request, size) if start + size < len(threads.number) else found)
 
     def _creator(self, text: str, t: float) -> Account | None:
         found = self.world.find(PLATFORM, text)
@@ -287,36 +287,3 @@ def _over(percent: int) -> Answer:
 def _require(holder: Holder, scope: str) -> None:
     if scope not in holder.scopes:
         raise Refusal(error(400, 10, "(#10) Application does not have permission for this action"))
-
-
-def _asked(request: Request) -> tuple[fields.Field, ...]:
-    """The fields asked for. Refusal: an expression that cannot be read."""
-    try:
-        return fields.read(request.one("fields") or "id")
-    except ValueError as wrong:
-        raise Refusal(error(400, 2500, str(wrong))) from None
-
-
-def _size(written: str) -> int:
-    if not written.isdigit() or not 1 <= int(written) <= _MOST:
-        raise Refusal(error(400, 100, "(#100) Param limit must be a number between 1 and 100"))
-    return int(written)
-
-
-def _position(cursor: str, subject: str) -> int:
-    """Where a page begins; cursors are tied to what was asked for."""
-    parts = unseal(cursor, 2)
-    if parts is None or parts[0] != subject or not parts[1].isdigit():
-        raise Refusal(error(400, 100, "(#100) Invalid cursors values"))
-    return int(parts[1])
-
-
-def _with_next(page: Row, request: Request, size: int) -> Row:
-    """The page with the address of the one after it, which holds the token: nobody should log it."""
-    paging = page.get("paging", {})
-    after = paging.get("cursors", {}).get("after")
-    if not after:
-        return page
-    token = request.one("access_token") or ""
-    address = f"{request.base}{request.path}?access_token={token}&limit={size}&after={after}"
-    return page | {"paging": paging | {"next": address}}
