@@ -8,7 +8,7 @@ from datetime import datetime
 
 from ingest.collect import ladder
 from ingest.collect.known import PIECE, KnownPosts
-from ingest.collect.ladder import Known
+from ingest.collect.ladder import HORIZON, Known
 from ingest.collect.observe import Observation
 from ingest.collect.outcome import Outcome, PlatformFailed
 from ingest.collect.platform import Account, Call, Reading
@@ -178,7 +178,8 @@ class Cycle:
         session = self._session
         back_to = ladder.list_back_to(known.values(), self._now)
         unasked = frozenset(post.post_id for post in known.values() if post.state != "gone") - wanted
-        first = dataclasses.replace(session.platform.listing(account, bool(known)), unasked=unasked)
+        listing = session.platform.listing(account, bool(known))
+        first = dataclasses.replace(listing, unasked=unasked, since=self._now - HORIZON)
         call: Call | None = first
         done: set[str] = set()
         asked: set[tuple[str, bytes]] = set()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from ingest.collect.demand import CYCLES_A_DAY, DAY, Counting, Demand, Follow
 from ingest.collect.platform import Platform
@@ -19,6 +20,10 @@ MONTH = 30.0
 SAMPLES_AT = (0, timedelta(hours=3, minutes=30))
 """`dags/sample.py` runs on Mondays at 03:30 UTC."""
 HOUR = timedelta(hours=1)
+WINDOWS: dict[Span, int] = {"day": 366, "month": 12}
+"""How many windows there are in a year: within it comes one of 25 hours, and a month of 31 days and five Mondays."""
+GOLDEN = 0.6180339887
+"""Its multiples fall evenly between 0 and 1, however many there are."""
 SETTINGS: dict[Span, str] = {"day": "daily_units", "month": "monthly_units"}
 """What a platform's settings of its budgets are called, after its name."""
 
@@ -67,9 +72,9 @@ class Plan:
         return self.platform.monthly_units(self.settings) if self.budget is not None else None
 
     def units_at_most(self, span: Span) -> float:
-        """Units of the fullest day, which is that of the samples, or of a month of 31 days and five samples."""
-        days, samples = (1, 1) if span == "day" else (31, 5)
-        return days * self.units_a_day + samples * self.samples.units
+        """Units of the fullest day, the longest with a sample on it, or of a month of 31 days and five samples."""
+        cycles = longest_day(self.platform.budget_zone) if span == "day" else 31 * CYCLES_A_DAY
+        return cycles * self.cycle.units + (1 if span == "day" else 5) * self.samples.units
 
     @property
     def short(self) -> list[tuple[Span, int]]:
@@ -124,11 +129,11 @@ class Plan:
     def runs_out(self, span: Span, budget: int, now: datetime) -> tuple[datetime, datetime] | None:
         """When the next whole window that is too short has spent its budget, and when another begins.
 
-        None where the next ones hold what is asked: not every month has five Mondays.
+        None where those of a year hold what is asked: the fullest of all need not be among them.
         """
         zone = self.platform.budget_zone
         begin = next_reset(now, zone, span)
-        for _ in range(8):
+        for _ in range(WINDOWS[span]):
             end, spent, at, sampled = next_reset(begin, zone, span), 0.0, begin, next_samples(begin)
             while at < end:
                 for moment, units in ((at, self.cycle.units), (sampled, self.samples.units)):
@@ -140,6 +145,12 @@ class Plan:
                 sampled = next_samples(at)
             begin = end
         return None
+
+
+def longest_day(zone: ZoneInfo) -> int:
+    """Cycles of the longest day of a zone: 25 where clocks are put back."""
+    winter, summer = (datetime(2026, month, 1, tzinfo=zone).utcoffset() for month in (1, 7))
+    return CYCLES_A_DAY + (winter != summer)
 
 
 def next_samples(after: datetime) -> datetime:
@@ -173,18 +184,31 @@ def follow(counting: Counting, watching: Watching) -> list[Follow]:
     """What stands for the accounts watched.
 
     Watch lists hold handles and the lake holds ids: which is whose is not asked. Grants, and then the rates of accounts
-    that are known, busiest first, go to names that are no known id themselves; the sum is the same.
+    that are known, go to names that are no known id themselves.
     """
     names, posts = watching.names, watching.posts
     granted, taken = set(watching.granted), set(names)
-    ids = iter(sorted(granted - taken))
-    rates = iter(sorted((rate for one, rate in posts.items() if one not in taken | granted), reverse=True))
-    followed = []
-    for name in names:
-        account_id = name if name in posts or name in granted else next(ids, None)
-        rate = posts.get(account_id) if account_id else None
-        followed.append(counting.follow(name, next(rates, watching.unknown) if rate is None else rate, account_id))
-    return followed
+    free = iter(sorted(granted - taken))
+    ids = [name if name in posts or name in granted else next(free, None) for name in names]
+    others = [rate for one, rate in posts.items() if one not in taken | granted]
+    rates = iter(shared_out(others, sum(one not in posts for one in ids), watching.unknown))
+    return [
+        counting.follow(name, posts[one] if one is not None and one in posts else next(rates), one)
+        for name, one in zip(names, ids, strict=True)
+    ]
+
+
+def shared_out(rates: Sequence[float], count: int, unknown: float) -> list[float]:
+    """Rates for so many accounts, `unknown` where there are too few: of the first of them as of all, busy and seldom.
+
+    Where there are more rates than accounts, each has the mean of as many, so that their mean is that of the rates.
+    """
+    pool = sorted([*rates, *[unknown] * (count - len(rates))])
+    shares = [pool[place * len(pool) // count : (place + 1) * len(pool) // count] for place in range(count)]
+    found = [0.0] * count
+    for share, place in zip(shares, sorted(range(count), key=lambda place: place * GOLDEN % 1), strict=True):
+        found[place] = sum(share) / len(share)
+    return found
 
 
 def changes(plan: Plan, again: Callable[[Settings, Sequence[Follow]], Plan]) -> list[dict[str, Any]]:
@@ -197,10 +221,12 @@ def changes(plan: Plan, again: Callable[[Settings, Sequence[Follow]], Plan]) -> 
     if plan.short:
         raised = {f"{name}_{SETTINGS[span]}": math.ceil(plan.units_at_most(span)) for span, _ in plan.short}
         words = ", ".join(f"ASSAY_{setting.upper()}={units}" for setting, units in raised.items())
-        options.append(("raise the budget", words, again(settings.model_copy(update=raised), plan.followed), 0))
+        what = "raise the budget" if plan.platform.unit_dollars else f"raise the budget, once {name} grants it"
+        options.append((what, words, again(settings.model_copy(update=raised), plan.followed), 0))
     size = plan.platform.sample_size(settings)
-    setting = f"{name}_audience_units"
-    setting = setting if setting in Settings.model_fields else "audience_sample_size"
+    setting, what = f"{name}_audience_units", "sample fewer members"
+    if setting not in Settings.model_fields:
+        setting, what = "audience_sample_size", "sample fewer members, on every platform"
     if size > 0:
 
         def sampled(value: int) -> Plan:
@@ -208,7 +234,7 @@ def changes(plan: Plan, again: Callable[[Settings, Sequence[Follow]], Plan]) -> 
 
         best = _most(getattr(settings, setting) - 1, sampled)
         if best:
-            options.append(("sample fewer members", f"ASSAY_{setting.upper()}={best[0]}", best[1], 0))
+            options.append((what, f"ASSAY_{setting.upper()}={best[0]}", best[1], 0))
     best = _most(count - 1, lambda number: again(settings, plan.followed[:number]))
     if best and best[0]:
         options.append(("watch fewer accounts", f"{best[0]} of {count}", best[1], count - best[0]))
@@ -219,7 +245,7 @@ def changes(plan: Plan, again: Callable[[Settings, Sequence[Follow]], Plan]) -> 
             "platform": name,
             "change": what,
             "to": to,
-            "units_at_most": round(made.units_at_most("day")) if made.budget is not None else None,
+            "units_at_most": math.ceil(made.units_at_most("day")) if made.budget is not None else None,
             "rate_used": f"{made.rate_used:.1%}",
             "dollars_a_month": round(made.dollars_a_month, 2) if made.platform.unit_dollars else None,
             "accounts": len(made.followed),

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ingest.collect.members import MemberKey
-from ingest.collect.platform import Call, Member, Platform, Reading
+from ingest.collect.platform import Call, Listed, Member, Platform, Reading
 from ingest.collect.values import normalised
 from ingest.events import CONTRACT, AccountObserved, FollowerObserved, PostObserved, event_id, instant
 
@@ -41,9 +41,11 @@ class Observation:
     def _asks_owner(call: Call) -> bool:
         return call.endpoint is not None and call.endpoint.consent
 
-    def asks(self, post_id: str) -> bool:
-        """Whether a post of a listing is read, not only listed."""
-        return post_id not in self._call.unasked
+    def listed(self, post_id: str, published_at: datetime | None) -> bool:
+        """Note that a listing shows a post; whether it is to be read, not only listed."""
+        self.reading.listed.append(Listed(post_id, published_at))
+        since = self._call.since
+        return post_id not in self._call.unasked and not (since and published_at and published_at <= since)
 
     def post(self, account_id: str | None, post_id: str, **fields: Any) -> None:
         """Add a post. Whose it is comes from the answer, else from the work list."""

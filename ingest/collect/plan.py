@@ -3,6 +3,7 @@
 Nothing is asked of any platform. Grants are read where they are kept, known posts where the lake answers.
 """
 
+import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,15 +17,13 @@ from ingest.collect.platform import Platform
 from ingest.collect.platforms import REGISTRY
 from ingest.collect.platforms import platform as registered
 from ingest.collect.run import watched_by
-from ingest.errors import DependencyFailed
+from ingest.errors import DependencyFailed, Misconfigured
 from ingest.events import instant
 from ingest.land.store import S3Store, Store
 from ingest.settings import Settings
 
 POSTS_A_DAY = 1.0
 """Assumed of accounts that no run has seen yet: creators who post daily. Readings of posts are in proportion to it."""
-
-WHY_NOT = "there is no grant or approval for it, or nobody is found by such a name"
 
 Row = dict[str, Any]
 
@@ -35,9 +34,12 @@ def plan(
     """A row for each platform with watched accounts: what is asked, what does not fit, and what would make it fit.
 
     `posts_a_day` is assumed of every account; None: measured on the known posts, where there are some. `platforms`: all
-    when None. Raises Misconfigured for a fault of the watch list, or for grants that cannot be read.
+    when None. Raises Misconfigured for a fault of the watch list, for grants that cannot be read, or for no number of
+    posts.
     """
-    chosen = [registered(name) for name in platforms or REGISTRY]
+    if posts_a_day is not None and not math.isfinite(posts_a_day):
+        raise Misconfigured(f"--posts-a-day {posts_a_day} is no number to plan with. Give one of 0 or more")
+    chosen = [registered(name) for name in dict.fromkeys(platforms or REGISTRY)]
     rows, store = [], S3Store(settings)
     for platform in chosen:
         names = [platform.normalise(one.account) or one.account for one in watched_by(settings, platform, None)]
@@ -75,6 +77,8 @@ def row_of(platform: Platform, settings: Settings, watching: Watching, source: s
     counting = Counting(platform, settings, watching.granted, now)
     followed = follow(counting, watching)
     made = make(platform, settings, followed, counting)
+    others = [one.posts_a_day for one in followed if one.name not in watching.posts]
+    mean = sum(others) / len(others) if others else 0.0
     return {
         "platform": platform.name,
         "accounts": len(followed),
@@ -101,16 +105,18 @@ def row_of(platform: Platform, settings: Settings, watching: Watching, source: s
         "short": shortages(made, now),
         "reads": reads(made),
         "changes": [] if made.fits else changes(made, again),
-        "watched": [
-            {
-                "account": one.name,
-                "is_asked": one.account is not None,
-                "posts_a_day": round(one.posts_a_day, 2),
-                "profile_reads_a_day": CYCLES_A_DAY if one.account else 0,
-                "post_reads_a_day": round(post_reads(one.posts_a_day), 1) if one.account else 0.0,
-            }
-            for one in followed
-        ],
+        "watched": [_watched(one, watching.posts.get(one.name, mean)) for one in followed],
+    }
+
+
+def _watched(one: Follow, posts_a_day: float) -> Row:
+    """How often an account is read: by its own rate, or the mean of those of which nobody knows whose they are."""
+    return {
+        "account": one.name,
+        "is_asked": one.account is not None,
+        "posts_a_day": round(posts_a_day, 2),
+        "profile_reads_a_day": CYCLES_A_DAY if one.account else 0,
+        "post_reads_a_day": round(post_reads(posts_a_day), 1) if one.account else 0.0,
     }
 
 
@@ -118,7 +124,7 @@ def shortages(made: Plan, now: datetime) -> list[Row]:
     """What does not fit: budgets that are spent before they are filled anew, and a rate that is too low."""
     rows: list[Row] = []
     for span, budget in made.short:
-        asked, out = round(made.units_at_most(span)), made.runs_out(span, budget, now)
+        asked, out = math.ceil(made.units_at_most(span)), made.runs_out(span, budget, now)
         rows.append(
             {
                 "of": f"units of a {span}",
@@ -130,8 +136,8 @@ def shortages(made: Plan, now: datetime) -> list[Row]:
             }
         )
     if (hours := max(made.cycle_hours, made.rate_used)) > 1:
-        calls = round(hours * made.permitted_an_hour)
-        permitted = round(made.permitted_an_hour)
+        permitted = math.floor(made.permitted_an_hour)
+        calls = max(permitted + 1, math.ceil(hours * made.permitted_an_hour))
         rows.append({"of": "calls of an hour", "asked": calls, "permitted": permitted, "short_by": calls - permitted})
     return rows
 
@@ -154,6 +160,8 @@ def _read(what: str, number: float, often: float) -> Row:
 
 def tables(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
     """The rows as a person reads them: tables with their headings; of a platform alone each account too."""
+    if not rows:
+        return []
     short = [row for row in rows if not row["fits"]]
     found = [
         ("What is asked", [_summary(row) for row in rows]),
@@ -164,6 +172,7 @@ def tables(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
     if short:
         rows_short = [{"platform": row["platform"], **one} for row in short for one in row["short"]]
         found.append(("What does not fit, and from when on nothing is read until when", rows_short))
+    if any(row["changes"] for row in rows):
         found.append(("What would make it fit, cheapest first", [one for row in short for one in row["changes"]]))
     return found
 
@@ -184,6 +193,7 @@ def _summary(row: Row) -> Row:
         "of the rate": f"{row['rate_used']:.1%}",
         "units a day": None if budget is None else f"{row['units_a_day']:,} of {budget:,}",
         "units a sample": None if budget is None else f"{row['units_a_sample']:,}",
+        "units at first": None if budget is None else f"{row['units_first_cycle']:,}",
         "dollars a day": row["dollars_a_day"],
         "dollars a month": row["dollars_a_month"],
         "events a month": f"{row['events_a_month']:,}",
@@ -194,17 +204,45 @@ def _summary(row: Row) -> Row:
 
 
 def sources(rows: Sequence[Row]) -> list[str]:
-    """Where the figures are from, a line each."""
+    """Where the figures are from, and what they do not tell, a line each."""
+    if not rows:
+        return ["the watch list has no accounts of these platforms: nothing to plan. ASSAY_WATCHLIST_PATH is its file"]
     by_source: dict[str, list[str]] = {}
     for row in rows:
         by_source.setdefault(row["posts_a_day_from"], []).append(row["platform"])
     sizes = ", ".join(f"{topic} {size.kafka} and {size.parquet}" for topic, size in SIZES.items())
     return [
         *(f"posts a day of {', '.join(names)}: {source}" for source, names in by_source.items()),
-        *(
-            f"{row['platform']}: {row['not_asked']} accounts are not asked: {WHY_NOT}"
-            for row in rows
-            if row["not_asked"]
-        ),
+        *(f"{row['platform']}: {line}" for row in rows for line in _warnings(row)),
         f"bytes of an event in Kafka and in the lake, as the sandbox's events have: {sizes}",
     ]
+
+
+def _warnings(row: Row) -> list[str]:
+    """What a platform's figures do not tell, each with the next step."""
+    found = []
+    if row["not_asked"]:
+        platform = registered(row["platform"])
+        steps = [f"run `assay connect {platform.name}` with their owners"] if platform.oauth else []
+        if platform.app and platform.app.needs:
+            steps.append(f"set ASSAY_{platform.app.needs.upper()} once that is approved")
+        found.append(
+            f"{row['not_asked']} of {row['accounts']} accounts not asked, as there is no grant or approval for them or "
+            f"nobody can be found by such a name: {', or '.join([*steps, 'correct the watch list'])}"
+        )
+    if not row["fits"] and not row["changes"]:
+        found.append(
+            "no change alone makes it fit: combine smaller samples, fewer accounts and a larger budget, and plan again"
+        )
+    if row["fits"] and row["budget"] is not None and (units := _first_day(row)) > row["budget"]:
+        found.append(
+            f"the first day asks {units:,} units, as every post of the last {HORIZON // DAY} days is read; what the "
+            f"budget of {row['budget']:,} does not hold is read on the days after, unless it is raised for so long"
+        )
+    return found
+
+
+def _first_day(row: Row) -> int:
+    """Units of a day that begins with the first cycle of all."""
+    units: float = row["units_first_cycle"] + row["units_a_day"] * (CYCLES_A_DAY - 1) / CYCLES_A_DAY
+    return math.ceil(units)

@@ -82,6 +82,8 @@ class Call:
     """Whose posts are asked for: account_id by post_id, as the work list knows it."""
     unasked: frozenset[str] = field(default=frozenset(), repr=False)
     """Posts that a listing may show and that are not due: they are listed, and not read."""
+    since: datetime | None = None
+    """Nor are those of a listing that were published up to this moment."""
     grant: str | None = None
     """The account whose grant authorises the call; None: the app's credential, or none."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -185,6 +187,11 @@ class Reading:
     profiles: dict[str, Features] = field(default_factory=dict, repr=False)
     """Features of members by native id, from a look-up of profiles."""
 
+    @property
+    def oldest(self) -> datetime | None:
+        """The earliest moment of publication among the posts listed."""
+        return min((post.published_at for post in self.listed if post.published_at), default=None)
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -229,8 +236,8 @@ class Page:
 class Observer(Protocol):
     """Makes events for one answer: fills in who saw it, when and by which call (`observe.py`)."""
 
-    def asks(self, post_id: str) -> bool:
-        """Whether a post of a listing is read, not only listed: most rows are not due, and reading them costs most."""
+    def listed(self, post_id: str, published_at: datetime | None) -> bool:
+        """Note that a listing shows a post; whether it is to be read: most rows are not due, and reading costs most."""
 
     def post(self, account_id: str | None, post_id: str, **fields: object) -> None:
         """Add a post; without an account it is only shown, never published."""

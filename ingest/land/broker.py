@@ -45,6 +45,8 @@ UNREACHED = {
     KafkaError._AUTHENTICATION,
     KafkaError._SSL,
 }
+SILENCE_SECONDS = 20.0
+"""How long the broker may say nothing while there is something to read."""
 CLOSE_SECONDS = 5.0
 EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
@@ -135,6 +137,14 @@ class Broker:
                 f"DESCRIBE on its topics and READ on the group {group(self._settings)}"
             )
         return DependencyFailed(f"Kafka at {self._settings.kafka} failed: {error.str()}. Is it up? `assay status`")
+
+
+def silence(settings: Settings) -> DependencyFailed:
+    """What to raise when Kafka sent nothing for too long."""
+    return DependencyFailed(
+        f"Kafka at {settings.kafka} sent nothing for {SILENCE_SECONDS:.0f} s though there is something to read. "
+        "Nothing is lost: do the same again when it is up. `assay status`"
+    )
 
 
 def client_settings(settings: Settings) -> Configuration:

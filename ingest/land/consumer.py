@@ -6,17 +6,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import groupby
-from typing import cast
 
-from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from ingest.errors import DependencyFailed, Misconfigured
+from ingest.errors import DependencyFailed
 from ingest.land import chain
 from ingest.land.broker import Broker, Log, Topic, close, consumer_settings
 from ingest.land.group import GroupOffsets
 from ingest.land.heads import Heads
 from ingest.land.lag import Lag
-from ingest.land.partition import PATIENCE_SECONDS, Clock, Ending, Partition, Records, Totals
+from ingest.land.partition import PATIENCE_SECONDS, Clock, Ending, Partition, Totals
+from ingest.land.records import of_messages
 from ingest.settings import Settings
 
 log = logging.getLogger("assay.land")
@@ -27,8 +27,6 @@ OBJECT_BYTES = 64 << 20
 """The largest object: always a single PUT."""
 COLLECT_AFTER = 500_000
 """New objects after which Python looks for cycles."""
-SILENCE_SECONDS = 20.0
-"""How long the broker may say nothing while there is something to read."""
 SLICE_SECONDS = 60.0
 """How long to go on landing before the next poll; with one object more, well under `max.poll.interval.ms`."""
 
@@ -162,20 +160,7 @@ class Landing:
 
     def _take(self, partition: Partition, messages: Sequence[Message]) -> bool:
         """Buffer a run of records of one partition, landing whenever the buffer is full; False to seek instead."""
-        stamps = [message.timestamp() for message in messages]
-        if {kind for kind, _ in stamps} != {TIMESTAMP_LOG_APPEND_TIME}:
-            raise Misconfigured(
-                f"topic {self._settings.topic(partition.slot.topic)} carries producers' timestamps, but arrival must "
-                "follow the broker's clock. Set message.timestamp.type=LogAppendTime on it; records from before that "
-                "must leave the log first (`assay doctor` shows the topics' configuration)"
-            )
-        records = Records(
-            cast("list[int]", [message.offset() for message in messages]),
-            [timestamp for _, timestamp in stamps],
-            [message.key() for message in messages],
-            [message.value() for message in messages],
-            messages,
-        )
+        records = of_messages(messages)
         while records:
             if partition.begin(records.offsets[0], records.timestamps[0]) is not None:
                 return False
@@ -342,11 +327,3 @@ class Landing:
 
 def _of(partition: Partition) -> tuple[str, int]:
     return partition.slot.topic, partition.slot.partition
-
-
-def silence(settings: Settings) -> DependencyFailed:
-    """What to raise when Kafka sent nothing for too long."""
-    return DependencyFailed(
-        f"Kafka at {settings.kafka} sent nothing for {SILENCE_SECONDS:.0f} s though there is something to read. "
-        "Nothing is lost: do the same again when it is up. `assay status`"
-    )

@@ -9,7 +9,7 @@ import logging
 import random
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from enum import Enum
 from typing import Protocol
@@ -17,7 +17,8 @@ from typing import Protocol
 from ingest.errors import DependencyFailed, Misconfigured
 from ingest.events import CONTRACT
 from ingest.land import chain, gaps
-from ingest.land.encode import Chunk, ObjectWriter, Source
+from ingest.land.encode import Chunk, ObjectWriter
+from ingest.land.records import Records
 from ingest.land.store import Put, Store
 
 log = logging.getLogger("assay.land")
@@ -47,30 +48,6 @@ class Ending(Enum):
     """Another worker landed the range; the head is now past its object. Seek to the head."""
     STALE = "stale"
     """The buffer grew too old to be trusted. Find the head again."""
-
-
-@dataclass
-class Records:
-    """Consecutive records of one partition, a list a field."""
-
-    offsets: list[int] = field(default_factory=list)
-    timestamps: list[int] = field(default_factory=list)
-    keys: list[bytes | None] = field(default_factory=list)
-    payloads: list[bytes | None] = field(default_factory=list)
-    sources: Sequence[Source] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.offsets)
-
-    def cut(self, at: int, end: int | None = None) -> "Records":
-        """The records from position `at` to before `end`."""
-        return Records(
-            self.offsets[at:end],
-            self.timestamps[at:end],
-            self.keys[at:end],
-            self.payloads[at:end],
-            self.sources[at:end],
-        )
 
 
 @dataclass

@@ -22,8 +22,8 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from ingest import events
 from ingest.errors import Misconfigured
 from ingest.land import chain
-from ingest.land.broker import Broker, Log, Topic, close, consumer_settings
-from ingest.land.consumer import BATCH, SILENCE_SECONDS, silence
+from ingest.land.broker import SILENCE_SECONDS, Broker, Log, Topic, close, consumer_settings, silence
+from ingest.land.consumer import BATCH
 from ingest.land.store import S3Store, Store
 from ingest.settings import Settings
 

@@ -9,8 +9,8 @@ from typing import Any
 from ingest import events
 from ingest.errors import Misconfigured
 from ingest.land import chain
-from ingest.land.broker import Broker, Log
-from ingest.land.consumer import BATCH, SILENCE_SECONDS, Landing, silence
+from ingest.land.broker import SILENCE_SECONDS, Broker, Log, silence
+from ingest.land.consumer import BATCH, Landing
 from ingest.land.heads import Heads
 from ingest.land.partition import Partition
 from ingest.land.probe import require_conditional_put

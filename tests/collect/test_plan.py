@@ -15,7 +15,7 @@ from ingest.collect.fit import SAMPLES_AT, SIZES, Watching, follow, make, next_s
 from ingest.collect.grants import Grants
 from ingest.collect.ladder import HORIZON, STEPS, Known
 from ingest.collect.platforms import REGISTRY
-from ingest.errors import DependencyFailed
+from ingest.errors import DependencyFailed, Misconfigured
 from ingest.land import chain, encode
 from ingest.settings import ROOT, load
 from tests.collect.stage import NOW, accounts, sandbox, set_up
@@ -214,3 +214,31 @@ def test_a_faulty_watch_list_ends_with_2_and_the_message_of_collect(alone, assay
     said = [assay(alone, *arguments).stderr for arguments in (["plan"], ["collect", "mastodon"])]
     assert said[0] == said[1]
     assert "list.csv:2: 'ann' cannot be an account of mastodon" in said[0]
+
+
+def test_an_empty_watch_list_says_so_and_nothing_else(alone, assay):
+    write(alone)
+    done = assay(alone, "plan")
+    assert (done.returncode, done.stdout) == (0, "")
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("the watch list has no accounts of these platforms")
+    assert json.loads(assay(alone, "plan", "--json").stdout) == []
+
+
+def test_a_platform_that_is_named_twice_is_planned_once(alone):
+    write(alone, "c1,Ann,reddit,u/ann")
+    assert len(plan.plan(alone, now=NOW, platforms=["reddit", "reddit"])) == 1
+
+
+def test_more_posts_a_day_than_there_are_numbers_is_a_fault_of_the_one_who_asks(alone):
+    write(alone, "c1,Ann,reddit,u/ann")
+    with pytest.raises(Misconfigured, match="--posts-a-day"):
+        plan.plan(alone, now=NOW, posts_a_day=math.inf)
+
+
+def test_accounts_that_are_not_asked_come_with_the_next_step(alone, assay):
+    write(alone, "c1,Ann,tiktok,ann")
+    said = assay(alone, "plan").stderr
+    assert "tiktok: 1 of 1 accounts not asked" in said
+    assert "`assay connect tiktok`" in said
+    assert "ASSAY_TIKTOK_RESEARCH_ELIGIBILITY" in said

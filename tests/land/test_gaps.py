@@ -8,7 +8,8 @@ import pytest
 from ingest.land import chain, gaps
 from ingest.land.broker import Log, Topic
 from ingest.land.heads import Heads
-from ingest.land.partition import Ending, Partition, Records
+from ingest.land.partition import Ending, Partition
+from ingest.land.records import Records
 from tests.land.memory import DAY_MS, Bare, MemoryStore, TestClock
 
 SLOT = chain.Slot("dead_letters", 0)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from ingest.errors import DependencyFailed, Misconfigured
 from ingest.land import chain, partition
 from ingest.land.columns import lake_schema
-from ingest.land.partition import Ending, Partition, Records
+from ingest.land.partition import Ending, Partition
+from ingest.land.records import Records
 from tests.land.memory import DAY_MS, Bare, MemoryStore, TestClock
 from tests.land.payloads import post, wire
 

@@ -9,7 +9,8 @@ from ingest.errors import DependencyFailed, Misconfigured
 from ingest.land import chain, partition
 from ingest.land.broker import Log
 from ingest.land.heads import Heads
-from ingest.land.partition import Ending, Partition, Records
+from ingest.land.partition import Ending, Partition
+from ingest.land.records import Records
 from tests.land.model import HOUR, LIMITS, SLOT, Source, Store, World, expect
 
 

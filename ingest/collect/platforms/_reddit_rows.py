@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ingest.collect import values
-from ingest.collect.platform import Call, Listed, Observer
+from ingest.collect.platform import Call, Observer
 from ingest.collect.values import Unreadable, count, flag, identifier, lenient, mapping, text, when
 
 ACCOUNT_ID = re.compile(r"t2_[a-z0-9]{1,13}", re.ASCII)
@@ -59,8 +59,6 @@ def parse_comments(call: Call, found: list[Any], observe: Observer) -> None:
 
 def parse_post(call: Call, post: dict[str, Any], observe: Observer) -> None:
     post_id, author = fullname(post), text(post.get("author"))
-    if not observe.asks(post_id):
-        return  # nothing new, so that most rows cost no more than this
     listed_for = call.path_values.get("name", "")
     if listed_for and author and author != DELETED and author.lower() != listed_for.lower():
         return  # another's, such as an advertisement
@@ -70,7 +68,8 @@ def parse_post(call: Call, post: dict[str, Any], observe: Observer) -> None:
         observe.post(owner, post_id, state="gone", state_reason="deleted")
         return
     published = moment_of(post.get("created_utc"))
-    observe.reading.listed.append(Listed(post_id, published))
+    if not observe.listed(post_id, published):
+        return
     removed = reason or ("removed" if written == REMOVED else None)
     title, written = text(post.get("title")), written if written not in (DELETED, REMOVED) else None
     words, link = "\n".join(filter(None, [title, written])), text(post.get("url"))

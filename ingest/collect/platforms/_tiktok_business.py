@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from ingest.collect import values
 from ingest.collect.outcome import TOKEN_EXPIRED, Answer, Outcome, Verdict, retry_after
-from ingest.collect.platform import Call, Endpoint, Listed, Observer
+from ingest.collect.platform import Call, Endpoint, Observer
 from ingest.collect.quota import next_reset
 from ingest.collect.values import count, flag, identifier, text
 
@@ -53,8 +53,7 @@ def parse(call: Call, data: dict[str, Any], observe: Observer) -> None:
     if call.endpoint == VIDEOS:
         for video in values.rows(data.get("videos", [])):
             _parse_video(owner, video, observe)
-        times = [post.published_at for post in observe.reading.listed if post.published_at]
-        observe.reading.reached = min(times, default=None)
+        observe.reading.reached = observe.reading.oldest
     elif owner and data:
         followers = count(data.get("followers_count"))
         observe.account(
@@ -102,7 +101,7 @@ def _parse_video(owner: str | None, video: dict[str, Any], observe: Observer) ->
         definition="tiktok-business-1",
         raw=values.raw({name: value for name, value in video.items() if name != "thumbnail_url"}),
     )
-    observe.reading.listed.append(Listed(post_id, published))
+    observe.listed(post_id, published)
 
 
 def _seconds(value: Any) -> float | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ingest.collect import values
 from ingest.collect.outcome import Answer
-from ingest.collect.platform import Account, Call, Listed, Observer
+from ingest.collect.platform import Account, Call, Observer
 from ingest.collect.values import count, flag, identifier, text
 
 BASE = "https://open.tiktokapis.com"
@@ -136,8 +136,7 @@ def _parse_video(video: dict[str, Any], observe: Observer, *, researched: bool) 
     post_id, owner = identifier(video.get("id", video.get("video_id"))), text(video.get("username"))
     seconds = count(video.get("create_time"))
     published = datetime.fromtimestamp(seconds, UTC) if seconds and seconds < 2**32 else None
-    observe.reading.listed.append(Listed(post_id, published))
-    if not observe.asks(post_id):
+    if not observe.listed(post_id, published):
         return post_id
     written, duration = text(video.get("video_description")), count(video.get("video_duration", video.get("duration")))
     named = video.get("hashtag_names")

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ingest.collect import values
-from ingest.collect.platform import Account, Call, Listed, Observer
+from ingest.collect.platform import Account, Call, Observer
 from ingest.collect.values import count, identifier, moment, text, when
 
 NO_PICTURE = "user-default-pictures"
@@ -103,8 +103,7 @@ def read_video(video: dict[str, Any], observe: Observer) -> None:
     post_id, title, description = identifier(video.get("id")), text(video.get("title")), text(video.get("description"))
     written = "\n".join(part for part in (title, description) if part)
     published = moment(video.get("published_at")) or moment(video.get("created_at"))
-    observe.reading.listed.append(Listed(post_id, published))
-    if not observe.asks(post_id):
+    if not observe.listed(post_id, published):
         return
     private = video.get("viewable") == "private"
     observe.post(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ingest.collect import values
-from ingest.collect.platform import Account, Listed, Observer
+from ingest.collect.platform import Account, Observer
 from ingest.collect.values import count, flag, identifier, items, lenient, mapping, moment, text, when
 
 IMPRESSIONS_SINCE = datetime(2022, 12, 15, tzinfo=UTC)
@@ -93,8 +93,7 @@ def read_post(
     if isinstance(versions, list) and versions and versions[-1] != post_id and post_id in versions:
         observe.post(owner, post_id, state="gone", state_reason="edited")  # the newest version counts on
         return
-    observe.reading.listed.append(Listed(post_id, published))
-    if not observe.asks(post_id):
+    if not observe.listed(post_id, published):
         return
     note = lenient(first(row, "note_post", "note_tweet"))
     written = text(html.unescape(text(note.get("text")) or text(row.get("text")) or ""))

@@ -12,7 +12,7 @@ from typing import Any
 
 from ingest.collect import values
 from ingest.collect.outcome import OK, Answer, Outcome, Verdict, by_status, malformed, retry_after, settled
-from ingest.collect.platform import Account, Call, Endpoint, Listed, Observer, Pace, Platform, Rate
+from ingest.collect.platform import Account, Call, Endpoint, Observer, Pace, Platform, Rate
 from ingest.collect.platforms._bluesky_rows import author_of, features, published, read_post, read_profile
 from ingest.collect.values import identifier, lenient, mapping, moment, text
 
@@ -197,8 +197,7 @@ def _parse_feed(call: Call, feed: list[dict[str, Any]], observe: Observer) -> No
     for post, at in own:
         if author_of(post)["did"] in named:
             uri = identifier(post.get("uri"))
-            observe.reading.listed.append(Listed(uri, at))
-            if observe.asks(uri):
+            if observe.listed(uri, at):
                 read_post(post, observe)
     positions = [_position(row, at) for row, _, at in rows]
     observe.reading.reached = min((position for position in positions if position), default=None)

@@ -26,7 +26,7 @@ from ingest.collect.outcome import (
     retry_after,
     settled,
 )
-from ingest.collect.platform import Account, Call, Endpoint, Listed, Observer, Pace, Page, Platform, Rate
+from ingest.collect.platform import Account, Call, Endpoint, Observer, Pace, Page, Platform, Rate
 from ingest.collect.platforms._instagram_owner import (
     COMMENTS,
     INSIGHTS,
@@ -227,8 +227,7 @@ def _parse_discovery(call: Call, found: dict[str, Any], observe: Observer) -> No
     media = mapping(found.get("media"))
     for row in values.rows(media.get("data", [])):
         _parse_media(account_id, row, asked, observe)
-    times = [post.published_at for post in observe.reading.listed if post.published_at]
-    observe.reading.reached = min(times, default=None)
+    observe.reading.reached = observe.reading.oldest
 
 
 def _parse_profile(call: Call, account_id: str, found: dict[str, Any], observe: Observer) -> None:
@@ -261,8 +260,7 @@ def _parse_media(account_id: str | None, media: dict[str, Any], asked: set[str],
     """A key that was asked for and is missing is a counter that the owner hides; views there are of reels alone."""
     post_id, caption, link = identifier(media.get("id")), text(media.get("caption")), text(media.get("permalink"))
     published, kind = moment(media.get("timestamp")), media.get("media_type")
-    observe.reading.listed.append(Listed(post_id, published))
-    if not observe.asks(post_id):
+    if not observe.listed(post_id, published):
         return
     is_reel = media.get("media_product_type") == "REELS" or (kind == "VIDEO" and "/reel/" in (link or ""))
     counters = (("view_count", "views"), ("like_count", "likes"), ("comments_count", "comments"))

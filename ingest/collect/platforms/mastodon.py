@@ -14,7 +14,7 @@ from urllib.parse import urljoin, urlsplit
 
 from ingest.collect import values
 from ingest.collect.outcome import OK, Answer, Outcome, Verdict, by_status, malformed, settled
-from ingest.collect.platform import Account, Call, Endpoint, Listed, Observer, Pace, Platform, Rate
+from ingest.collect.platform import Account, Call, Endpoint, Observer, Pace, Platform, Rate
 from ingest.collect.values import count, flag, identifier, items, lenient, mapping, moment, text, when
 
 LOOKUP = Endpoint("accounts/lookup", "/api/v1/accounts/lookup")
@@ -261,8 +261,7 @@ def _post(call: Call, status: dict[str, Any], observe: Observer) -> None:
     if status.get("reblog"):
         return
     post_id, published = f"{identifier(status.get('id'))}@{call.host}", moment(status.get("created_at"))
-    observe.reading.listed.append(Listed(post_id, published))
-    if not observe.asks(post_id):
+    if not observe.listed(post_id, published):
         return
     acct = text(mapping(status.get("account")).get("acct"))
     content, tags, card = status.get("content"), status.get("tags"), lenient(status.get("card"))

@@ -166,8 +166,7 @@ def parse(call: Call, answer: Answer, observe: Observer) -> None:
             read_video(row, observe)
     _parse_missing(call, {row.get("id") for row in found}, observe)
     if call.param("user_id"):
-        times = [post.published_at for post in observe.reading.listed if post.published_at]
-        observe.reading.reached = min(times, default=None)
+        observe.reading.reached = observe.reading.oldest
 
 
 def _parse_missing(call: Call, seen: set[Any], observe: Observer) -> None:

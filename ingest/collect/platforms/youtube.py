@@ -22,7 +22,7 @@ from ingest.collect.outcome import (
     retry_after,
     settled,
 )
-from ingest.collect.platform import Account, Call, Endpoint, Listed, Observer, Pace, Page, Platform
+from ingest.collect.platform import Account, Call, Endpoint, Observer, Pace, Page, Platform
 from ingest.collect.platforms._youtube_audience import (
     BASE,
     COMMENTERS,
@@ -175,8 +175,7 @@ def parse(call: Call, answer: Answer, observe: Observer) -> None:
     if call.endpoint in (UPLOADS, COMMENTS, SUBSCRIBERS):
         for item in found:
             (_parse_upload if call.endpoint == UPLOADS else parse_member)(call, item, observe)
-        times = [post.published_at for post in observe.reading.listed if post.published_at]
-        observe.reading.reached = min(times, default=None)
+        observe.reading.reached = observe.reading.oldest
         return
     asked = call.listed("id")
     for item in found:
@@ -255,7 +254,7 @@ def _parse_upload(call: Call, item: dict[str, Any], observe: Observer) -> None:
     if post_id and (untitled or lenient(item.get("status")).get("privacyStatus") == "private"):
         observe.post(None, post_id, state="hidden", state_reason="private")
     elif post_id:
-        observe.reading.listed.append(Listed(post_id, published))
+        observe.listed(post_id, published)
 
 
 PLATFORM = Platform(
