@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from ingest.collect.outcome import PlatformFailed
 from ingest.collect.platform import Pace, Rate
 
-BURST = 0.01
+BURST = 1 / 150
 """Share of a limit that may be used at once where we count ourselves; the rest is spread evenly."""
 RUNS = 2
 """Runs of one credential at once, collect and sample: what each has in flight may arrive all at once."""

@@ -136,8 +136,7 @@ def shortages(made: Plan, now: datetime) -> list[Row]:
             }
         )
     if (hours := max(made.cycle_hours, made.rate_used)) > 1:
-        permitted = math.floor(made.permitted_an_hour)
-        calls = max(permitted + 1, math.ceil(hours * made.permitted_an_hour))
+        calls, permitted = math.ceil(hours * made.permitted_an_hour), math.floor(made.permitted_an_hour)
         rows.append({"of": "calls of an hour", "asked": calls, "permitted": permitted, "short_by": calls - permitted})
     return rows
 

@@ -56,13 +56,13 @@ class Chosen:
 
 
 CYCLE = {
-    "youtube": Chosen(2_000, 1),
-    "bluesky": Chosen(1_900, 1),
+    "youtube": Chosen(1_920, 1),
+    "bluesky": Chosen(1_850, 1),
     "mastodon": Chosen(1_600, 20),
     "twitch": Chosen(1_500, 5),
     "x": Chosen(1_300, 1),
     "reddit": Chosen(1_000, 24),
-    "tiktok": Chosen(350, 4),
+    "tiktok": Chosen(480, 4),
     "instagram": Chosen(350, 720),
 }
 """10,000 accounts. As many on each platform as one credential can read in an hour or a day there, or more."""

@@ -215,7 +215,7 @@ def test_headers_win_over_our_own_count_in_both_directions():
 
 
 def test_without_headers_we_count_until_one_comes():
-    gate = Gate(Pace(200, 300, 4, "window"))
+    gate = Gate(Pace(300, 300, 4, "window"))
     for _ in range(2):
         assert gate.until(BEFORE) is None
         call = gate.enter(BEFORE)

@@ -266,7 +266,7 @@ PLATFORM = Platform(
         *(USER, VIDEOS, QUERY, RESEARCH_USER, RESEARCH_VIDEOS, FOLLOWERS),
         *(business.PROFILE, business.VIDEOS),
     ),
-    pace=Pace(calls=600, seconds=60, at_once=8, kind="sliding", per_endpoint=True),
+    pace=Pace(calls=600, seconds=60, at_once=4, kind="sliding", per_endpoint=True),
     app=AppToken(
         token_url=TOKEN, id_setting=CLIENT_KEY, secret_setting=CLIENT_SECRET, id_name="client_key", needs=ELIGIBILITY
     ),
