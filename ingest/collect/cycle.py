@@ -58,8 +58,7 @@ class Cycle:
         else:
             await pipe(functools.partial(session.resolve, watched), session.spared(self._collect))
         if self._is_whole and session.unresolved:
-            known = {account for account in self._known.accounts if account not in session.gone | session.resolved}
-            await self._look_for(sorted(known))
+            await self._look_for(sorted(set(self._known.accounts) - session.gone - session.resolved))
         for account_id in sorted(session.gone):
             due = {post.post_id for post in ladder.due(self._known.of(account_id), self._now)}
             session.expected_posts += len(due)
