@@ -1,8 +1,7 @@
 """What a watch list asks of a platform: calls, units and events of a cycle, a first sight, a week's samples. Pure.
 
 Nothing here says what a platform's calls are: they are built by the platform's own functions, as the collector builds
-them, for stand-ins of the accounts, and counted. What no function tells is expected of the ladder: in the steady state
-posts appear evenly, so that an account with p posts a day has p posts of each day's age.
+them, for stand-ins of the accounts, and counted. What no function tells is expected of the ladder (`readings.py`).
 """
 
 import math
@@ -13,12 +12,12 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from ingest.collect.cycle import PAGES
-from ingest.collect.ladder import HORIZON, STEPS, WEEK
+from ingest.collect.ladder import HORIZON
 from ingest.collect.platform import Account, Call, Platform
+from ingest.collect.readings import DAY, aged, counter_reads, post_reads
 from ingest.collect.session import CHUNK
 from ingest.settings import Settings
 
-DAY = timedelta(days=1)
 CYCLES_A_DAY = 24
 """`dags/collect.py` runs hourly."""
 SELDOM = 0.001
@@ -60,36 +59,6 @@ class Follow:
     account: Account | None
     """What stands for it; None where nothing is asked for such a name, as nobody is found by it."""
     posts_a_day: float
-
-
-def post_reads(posts_a_day: float, since: timedelta = timedelta(), until: timedelta = HORIZON) -> float:
-    """Readings in a day of an account's posts of these ages."""
-    reads, begin = 0.0, timedelta()
-    for end, every in STEPS:
-        reads += max(timedelta(), min(end, until) - max(begin, since)) / every
-        begin = end
-    return posts_a_day * reads
-
-
-def counter_reads(posts_a_day: float, since: timedelta = timedelta()) -> float:
-    """Of these readings of posts older than `since`, those of which counters are enough, where a platform has such."""
-    reads, begin = 0.0, timedelta()
-    for end, every in STEPS:
-        if begin >= DAY:  # of a post's readings in a week one is whole
-            reads += max(timedelta(), end - max(begin, since)) / every * max(0.0, 1 - every / WEEK)
-        begin = end
-    return posts_a_day * reads
-
-
-def aged(share: float, since: timedelta = timedelta()) -> timedelta:
-    """The age that this share of the readings of posts older than `since` is below."""
-    left, begin = share * post_reads(1.0, since), since
-    for end, every in STEPS:
-        inside = max(timedelta(), end - begin) / every
-        if inside >= left:
-            return begin + left * every
-        left, begin = left - inside, max(begin, end)
-    return HORIZON
 
 
 def expected(mean: float, demand: Callable[[int], Demand]) -> Demand:

@@ -11,9 +11,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from ingest.collect.demand import CYCLES_A_DAY, DAY, Counting, Demand, Follow
+from ingest.collect.demand import CYCLES_A_DAY, Counting, Demand, Follow
 from ingest.collect.platform import Platform
 from ingest.collect.quota import Span, next_reset
+from ingest.collect.readings import DAY
 from ingest.settings import Settings
 
 MONTH = 30.0

@@ -9,13 +9,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ingest.collect import known
-from ingest.collect.demand import CYCLES_A_DAY, DAY, Counting, Follow, post_reads
+from ingest.collect.demand import CYCLES_A_DAY, Counting, Follow
 from ingest.collect.fit import SIZES, Plan, Watching, changes, follow, make
 from ingest.collect.grants import Grants
 from ingest.collect.ladder import HORIZON, STEPS
 from ingest.collect.platform import Platform
 from ingest.collect.platforms import REGISTRY
 from ingest.collect.platforms import platform as registered
+from ingest.collect.readings import DAY, post_reads
 from ingest.collect.run import watched_by
 from ingest.errors import DependencyFailed, Misconfigured
 from ingest.events import instant

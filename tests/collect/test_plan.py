@@ -10,11 +10,12 @@ import pyarrow as pa
 import pytest
 
 from ingest.collect import known, ladder, plan
-from ingest.collect.demand import Counting, Demand, aged, expected, post_reads
+from ingest.collect.demand import Counting, Demand, expected
 from ingest.collect.fit import SAMPLES_AT, SIZES, Watching, follow, make, next_samples
 from ingest.collect.grants import Grants
 from ingest.collect.ladder import HORIZON, STEPS, Known
 from ingest.collect.platforms import REGISTRY
+from ingest.collect.readings import aged, post_reads
 from ingest.errors import DependencyFailed, Misconfigured
 from ingest.land import chain, encode
 from ingest.settings import ROOT, load
