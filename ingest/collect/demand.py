@@ -88,6 +88,10 @@ class Counting:
             return Follow(name, None, posts_a_day)
         return Follow(name, Account(account_id or name, frozenset({name}), asked[0].base, name), posts_a_day)
 
+    def is_found_by_grant(self, account_id: str) -> bool:
+        """Whether an account is found by its id under its own grant alone: a line of the watch list then has the id."""
+        return any(call.grant is not None for call in self._platform.resolve([account_id]))
+
     def cycle(self, followed: Sequence[Follow]) -> Demand:
         """One hourly run, some weeks after the first."""
         total = self._found(followed)

@@ -185,11 +185,11 @@ def follow(counting: Counting, watching: Watching) -> list[Follow]:
     """What stands for the accounts watched.
 
     Watch lists hold handles and the lake holds ids: which is whose is not asked. Grants, and then the rates of accounts
-    that are known, go to names that are no known id themselves.
+    that are known, go to names that are no known id themselves; of a grant unless the list must have its id.
     """
     names, posts = watching.names, watching.posts
     granted, taken = set(watching.granted), set(names)
-    free = iter(sorted(granted - taken))
+    free = iter(sorted(one for one in granted - taken if not counting.is_found_by_grant(one)))
     ids = [name if name in posts or name in granted else next(free, None) for name in names]
     others = [rate for one, rate in posts.items() if one not in taken | granted]
     rates = iter(shared_out(others, sum(one not in posts for one in ids), watching.unknown))

@@ -106,6 +106,15 @@ def test_rates_of_known_accounts_go_to_the_names_watched_and_the_rest_post_as_th
     assert sorted(found) == [3.0, 4.0, 5.0]
 
 
+def test_a_grant_of_an_account_that_is_only_watched_by_its_id_makes_nobody_else_cheaper():
+    settings = load(_env_file=None, tiktok_research_eligibility="1")
+    without, beside = (
+        plan.row_of(REGISTRY["tiktok"], settings, Watching(["ann"], granted, {}, 1.0), "given", NOW)
+        for granted in ([], ["-000-another-s-open-id"])
+    )
+    assert beside["units_a_day"] == without["units_a_day"]
+
+
 def test_known_accounts_that_are_not_watched_any_more_do_not_make_the_others_busier():
     counting = Counting(REGISTRY["mastodon"], load(_env_file=None), [], NOW)
     known = {str(number): float(number) for number in range(100)}
