@@ -80,7 +80,7 @@ class Settings(BaseSettings):
     sandbox_shorten: float = Field(default=1.0, ge=1, description="by what the sandbox divides its rate windows")
     watchlist_path: Path = ROOT / "dbt_project" / "seeds" / "watchlist.csv"
     youtube_api_key: SecretStr = SecretStr("")
-    youtube_daily_units: int = 10_000
+    youtube_daily_units: int = Field(default=10_000, ge=0)
     google_client_id: str = ""
     google_client_secret: SecretStr = SecretStr("")
     instagram_app_id: str = ""
@@ -90,11 +90,13 @@ class Settings(BaseSettings):
     tiktok_client_key: str = ""
     tiktok_client_secret: SecretStr = SecretStr("")
     tiktok_research_eligibility: str = Field(default="", description="reference of the approval; empty: off")
-    tiktok_daily_units: int = Field(default=1_000, description="requests of the Research API in a UTC day")
+    tiktok_daily_units: int = Field(default=1_000, ge=0, description="requests of the Research API in a UTC day")
     x_bearer_token: SecretStr = SecretStr("")
-    x_daily_units: int = Field(default=10_000, description="of a UTC day, a unit being a tenth of a cent")
-    x_monthly_units: int | None = Field(default=None, description="of a calendar month of UTC, besides")
-    x_audience_units: int = Field(default=0, description="for a sample of one account's followers, 10 each; 0: none")
+    x_daily_units: int = Field(default=10_000, ge=0, description="of a UTC day, a unit being a tenth of a cent")
+    x_monthly_units: int | None = Field(default=None, ge=0, description="of a calendar month of UTC, besides")
+    x_audience_units: int = Field(
+        default=0, ge=0, description="for a sample of one account's followers, 10 each; or 0"
+    )
     x_client_id: str = ""
     x_client_secret: SecretStr = SecretStr("")
     reddit_client_id: str = ""
@@ -103,7 +105,7 @@ class Settings(BaseSettings):
     twitch_client_secret: SecretStr = SecretStr("")
     grants_dir: Path | None = Field(default=None, description="where creators' grants are; absent: var/secrets/grants")
     grants_key: SecretStr = Field(default=SecretStr(""), description="encrypts the grants; absent: one is made once")
-    audience_sample_size: int = 300
+    audience_sample_size: int = Field(default=300, ge=0)
     member_key: SecretStr = Field(default=SecretStr(""), description="secret of the members' HMAC; `make up` makes one")
     contact: str = Field(default="", description="address shown to platforms in the User-Agent")
 

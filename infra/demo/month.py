@@ -9,8 +9,6 @@ from concurrent.futures import ProcessPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 
-import pyarrow.compute as pc
-
 from infra.demo import rounds
 from ingest.collect import known
 from ingest.collect.platforms import REGISTRY
@@ -72,6 +70,8 @@ def play(settings: Settings, *, until: datetime, progress: Callable[[str], None]
 
 def _collected_until(settings: Settings) -> datetime | None:
     """When the newest known post was last seen: where an earlier demo on this `var/` stopped."""
-    store = S3Store(settings)
-    newest = [pc.max(known.read(store, platform).table["last_seen_at"]).as_py() for platform in PLATFORMS]
+    store, newest = S3Store(settings), []
+    for platform in PLATFORMS:
+        with known.read(store, platform) as posts:
+            newest.append(posts.last_seen_at)
     return max(filter(None, newest), default=None)

@@ -74,6 +74,8 @@ class Host:
     given_up: list[PlatformFailed] = field(default_factory=list)
     """Calls given up since the last answer."""
     answered: bool = False
+    spent: dict[str, Verdict] = field(default_factory=dict)
+    """Endpoints whose own budget is spent, and what was said of it."""
 
     @property
     def failures(self) -> list[PlatformFailed]:
@@ -167,6 +169,7 @@ class Client:
                 return exchange
             if verdict.outcome is Outcome.EXHAUSTED:
                 if call.endpoint and call.endpoint.apart:
+                    host.spent[call.endpoint.name] = verdict
                     return exchange
                 if self._ledger:
                     self._ledger.mark_spent()
@@ -204,7 +207,12 @@ class Client:
         return host.gates[name]
 
     async def _carried(self, host: Host, call: Call) -> Mapping[str, str] | Verdict:
-        """The headers that authorise a call. What keeps us from getting any counts against the host that wants them."""
+        """The headers that authorise a call, or what is known to come of it without asking.
+
+        What keeps us from getting any counts against the host that wants them.
+        """
+        if call.endpoint and call.endpoint.name in host.spent:
+            return host.spent[call.endpoint.name]
         try:
             return await self._credentials.headers(call)
         except PlatformFailed as failure:

@@ -50,8 +50,7 @@ class Cycle:
         session = self._session
         session.expected_accounts = len(watched)
         if session.ledger:
-            left = session.ledger.reserve(self._estimate(watched), session.clock.now())
-            self._is_rationed = left < self._needs(watched)
+            self._is_rationed = session.ledger.reserve(0, session.clock.now()) < self._needs(watched)
         if self._is_rationed:
             session.say("the budget may not hold the whole cycle: what was never read, and fresh posts, come first")
             await self._ration(self._turned(watched))
@@ -74,10 +73,6 @@ class Cycle:
             f"{found} of {len(watched)} accounts, {posts} posts published"
             + (f", not found: {', '.join(session.unresolved[:10])}" if session.unresolved else "")
         )
-
-    def _estimate(self, watched: Sequence[str]) -> int:
-        """Units that the cycle will need, roughly: a look-up and a page for each account, and batches of posts."""
-        return 2 * len(watched) + len(self._known) // 50 + 10
 
     async def _ration(self, watched: Sequence[str]) -> None:
         """Collect accounts in the order in which they are read when not all can be.

@@ -72,6 +72,12 @@ class KnownPosts:
         (count,) = self._posts.execute("select count(*) from posts").fetchone()
         return int(count)
 
+    @property
+    def last_seen_at(self) -> datetime | None:
+        """When any of them was seen last; None where none ever was."""
+        (newest,) = self._posts.execute("select max(last_seen_at) from posts").fetchone()
+        return None if newest is None else datetime.fromtimestamp(newest / 1000, UTC)
+
     def of(self, account_id: str) -> list[Known]:
         """One account's posts. One that was only ever seen missing counts as last seen when it was published."""
         found = self._posts.execute(

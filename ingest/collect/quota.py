@@ -145,9 +145,9 @@ class _Book:
         """Have at least `units` leased, as far as the budget goes; how many there are to spend."""
         if self._window != window(at, self._zone, self._span):
             self.settle()
-            self._window = window(at, self._zone, self._span)
-        if self._leased < units:
-            wanted = units - self._leased
+            self._window, self.left = window(at, self._zone, self._span), None
+        if self._leased < units or self.left is None:
+            wanted = max(0, units - self._leased)
             granted = 0
 
             def lease(account: Account) -> Account:

@@ -52,6 +52,16 @@ def test_what_runs_saw_is_known_by_account_until_the_horizon_and_lies_in_order(p
 def test_an_account_that_nobody_saw_has_none():
     with known.read(MemoryStore(), "x") as posts:
         assert posts.of("a1") == []
+        assert posts.last_seen_at is None
+
+
+def test_the_moment_of_the_latest_sight_and_posts_by_account_are_told():
+    with known.read(MemoryStore(), "x") as posts:
+        old, gone = NOW - HORIZON, Known("p3", "b", NOW, NOW - timedelta(days=9), "gone")
+        posts.see([Known("p1", "a", NOW, NOW), Known("p2", "a", old, NOW - timedelta(days=1)), gone])
+        assert posts.last_seen_at == NOW
+        assert posts.counts(since=old) == {"a": 1}
+        assert posts.owners() == {"p1": "a", "p2": "a", "p3": "b"}
 
 
 def test_a_run_that_saw_nothing_leaves_the_object_as_it_is():

@@ -137,6 +137,13 @@ def test_a_ledger_that_is_none_is_reported_and_not_overwritten(settings):
     assert store.get(key).body == b"{}"
 
 
+def test_after_midnight_the_new_day_is_what_is_left():
+    ledger = Ledger(MemoryStore(), "youtube", "key", 1000)
+    ledger.spend(900, AT)
+    assert ledger.reserve(0, AT) == 100
+    assert ledger.reserve(0, AT + timedelta(days=1)) == 1000
+
+
 def test_what_a_call_did_not_cost_comes_back_within_its_day_alone():
     ledger = Ledger(MemoryStore(), "x", "key", 100, ZoneInfo("UTC"))
     ledger.spend(90, AT)

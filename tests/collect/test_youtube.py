@@ -5,11 +5,13 @@ from datetime import timedelta
 
 import pytest
 
+from ingest.collect import cycle
 from ingest.collect.grants import Grants
+from ingest.collect.platforms import REGISTRY
 from ingest.events import moment
 from tests.collect import conformance as must
 from tests.collect.owners import grant
-from tests.collect.stage import NOW, accounts, set_up
+from tests.collect.stage import NOW, accounts, sandbox, set_up
 
 WATCHED = must.plain("youtube", 2)
 
@@ -88,6 +90,18 @@ def test_when_the_budget_of_counters_is_spent_videos_are_read_whole(stage):
     assert read_by(ran, "videos:batchGetStats") == {}
     assert read_by(ran, "videos").keys() >= read_by(clean, "videos:batchGetStats").keys() > set()
     assert ran.notice.quota_units > clean.notice.quota_units
+
+
+def test_a_budget_of_counters_that_is_spent_is_not_asked_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(cycle, "CHUNK", 5)
+    stage = set_up("youtube", must.plain("youtube", 8), tmp_path, monkeypatch)
+    stage.run("collect", "r1")
+    stage.forget()
+    stage.fault(kind="quota", endpoint="videos:batchGetStats", times=100)
+    late = stage.run("collect", "r2", NOW + timedelta(days=1, hours=1))
+    assert late.failure is None
+    asked = {name: count for (_, name, _), count in sandbox().truth.requests.items()}
+    assert asked["videos:batchGetStats"] <= REGISTRY["youtube"].pace.at_once < asked["videos"]
 
 
 def test_a_video_deleted_between_its_listing_and_its_reading_is_a_tombstone(tmp_path, monkeypatch):
