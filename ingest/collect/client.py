@@ -15,6 +15,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
+from ingest.collect.call import Call
 from ingest.collect.credentials import Credentials
 from ingest.collect.interpret import dead_letter, interpret, scrub
 from ingest.collect.members import MemberKey
@@ -30,7 +31,7 @@ from ingest.collect.outcome import (
     Verdict,
 )
 from ingest.collect.pace import Gate
-from ingest.collect.platform import Call, Platform, Reading
+from ingest.collect.platform import Platform, Reading
 from ingest.collect.quota import Ledger
 from ingest.collect.transport import Clock, connect
 from ingest.collect.turns import Turns

@@ -10,12 +10,13 @@ from html import escape
 from urllib.parse import parse_qs, urlsplit
 
 from ingest.collect import oauth
+from ingest.collect.call import Call, Endpoint
 from ingest.collect.consent import require, token_call
 from ingest.collect.grants import Grant, Grants, announce
 from ingest.collect.interpret import scrub
 from ingest.collect.oauth import OAuth, TokenRequest, Tokens
 from ingest.collect.outcome import Outcome, Refused, Unavailable, Verdict
-from ingest.collect.platform import Call, Endpoint, Platform
+from ingest.collect.platform import Platform
 from ingest.collect.platforms import REGISTRY
 from ingest.collect.platforms import platform as registered
 from ingest.collect.transport import Clock, Live, connect

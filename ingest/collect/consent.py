@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 from msgspec.structs import replace
 
 from ingest.collect import oauth
+from ingest.collect.call import Call, Endpoint
 from ingest.collect.grants import Grant, Grants
 from ingest.collect.oauth import AppClient, OAuth, TokenRequest
 from ingest.collect.outcome import (
@@ -27,7 +28,7 @@ from ingest.collect.outcome import (
     Throttled,
     Verdict,
 )
-from ingest.collect.platform import Call, Endpoint, Platform
+from ingest.collect.platform import Platform
 from ingest.collect.transport import Clock
 from ingest.settings import Settings
 

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from ingest.collect import oauth
+from ingest.collect.call import Call, Endpoint
 from ingest.collect.consent import Ask, Consents, require, token_call
 from ingest.collect.oauth import AppToken
 from ingest.collect.outcome import NO_GRANT, NOT_ELIGIBLE, TOKEN_EXPIRED, Answer, Outcome, Verdict
-from ingest.collect.platform import Call, Endpoint, Platform
+from ingest.collect.platform import Platform
 from ingest.collect.transport import Clock
 from ingest.settings import Settings
 

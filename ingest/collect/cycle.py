@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from ingest.collect import ladder
+from ingest.collect.call import Call
 from ingest.collect.known import PIECE, KnownPosts
 from ingest.collect.ladder import HORIZON, Known
 from ingest.collect.observe import Observation
 from ingest.collect.outcome import Outcome, PlatformFailed
-from ingest.collect.platform import Account, Call, Reading
+from ingest.collect.platform import Account, Reading
 from ingest.collect.session import CHUNK, Session, each, pipe
 from ingest.events import PostObserved, moment
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
+from ingest.collect.call import Call
 from ingest.collect.cycle import PAGES
 from ingest.collect.ladder import HORIZON
-from ingest.collect.platform import Account, Call, Platform
+from ingest.collect.platform import Account, Platform
 from ingest.collect.readings import DAY, aged, counter_reads, post_reads
 from ingest.collect.session import CHUNK
 from ingest.settings import Settings

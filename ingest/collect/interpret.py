@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from datetime import datetime
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from ingest.collect.call import Call
 from ingest.collect.members import MemberKey
 from ingest.collect.observe import Observation
 from ingest.collect.outcome import Answer, Outcome, Verdict, malformed
-from ingest.collect.platform import Call, Platform, Reading
+from ingest.collect.platform import Platform, Reading
 from ingest.collect.values import Unreadable
 from ingest.events import CONTRACT, DeadLetter, event_id, instant
 

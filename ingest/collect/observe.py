@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Any, Literal
 
+from ingest.collect.call import Call
 from ingest.collect.members import MemberKey
-from ingest.collect.platform import Call, Listed, Member, Platform, Reading
+from ingest.collect.platform import Listed, Member, Platform, Reading
 from ingest.collect.values import normalised
 from ingest.events import CONTRACT, AccountObserved, FollowerObserved, PostObserved, event_id, instant
 

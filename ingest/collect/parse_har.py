@@ -12,10 +12,11 @@ from typing import Any
 import msgspec
 
 from ingest.collect import members
+from ingest.collect.call import Call, recognise
 from ingest.collect.interpret import dead_letter, interpret
 from ingest.collect.members import MemberKey
 from ingest.collect.outcome import Answer, Outcome
-from ingest.collect.platform import Call, Platform, recognise
+from ingest.collect.platform import Platform
 from ingest.collect.platforms import platform as registered
 from ingest.collect.values import moment
 from ingest.errors import Misconfigured

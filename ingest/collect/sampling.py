@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import msgspec
 
+from ingest.collect.call import Call
 from ingest.collect.cycle import PAGES
 from ingest.collect.outcome import Outcome, PlatformFailed
-from ingest.collect.platform import Account, Call, Features, Member
+from ingest.collect.platform import Account, Features, Member
 from ingest.collect.session import Session, each, pipe
 
 COMPLETE_SHARE = 0.9

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
+from ingest.collect.call import Call
 from ingest.collect.client import Client, Exchange
 from ingest.collect.grants import announce
 from ingest.collect.members import MemberKey
 from ingest.collect.outcome import Outcome, PlatformFailed
-from ingest.collect.platform import Account, Call, Platform
+from ingest.collect.platform import Account, Platform
 from ingest.collect.quota import Ledger
 from ingest.collect.transport import Clock
 from ingest.collect.turns import Turns

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 import httpx2
 
 from ingest import __version__
+from ingest.collect.call import Call
 from ingest.collect.outcome import Answer
-from ingest.collect.platform import Call
 from ingest.events import instant
 from ingest.settings import Settings
 

@@ -17,9 +17,9 @@ from typing import Any, Literal
 
 from ingest import events
 from ingest.collect import known
+from ingest.collect.call import Call
 from ingest.collect.interpret import interpret
 from ingest.collect.outcome import Answer, Outcome
-from ingest.collect.platform import Call
 from ingest.collect.platforms import REGISTRY
 from ingest.errors import Misconfigured
 from ingest.land import letters

@@ -20,8 +20,8 @@ from typing import BinaryIO, ParamSpec, TypeVar
 import msgspec
 
 from ingest.collect import client, transport
+from ingest.collect.call import Call
 from ingest.collect.outcome import Answer
-from ingest.collect.platform import Call
 from ingest.collect.platforms import REGISTRY
 from ingest.collect.run import collect
 from ingest.collect.transport import Clock

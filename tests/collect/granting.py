@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 from infra.sandbox.oauth import Holder, OAuth, Rules
 from infra.sandbox.wire import Request
+from ingest.collect.call import Endpoint
 from ingest.collect.oauth import OAuth as Client
 from ingest.collect.outcome import OK, TOKEN_EXPIRED, Answer, Outcome, Verdict, by_status
-from ingest.collect.platform import Endpoint, Pace, Platform
+from ingest.collect.platform import Pace, Platform
 
 START = datetime(2026, 11, 22, 10, tzinfo=UTC)
 BASE = "https://api.example"

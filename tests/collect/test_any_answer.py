@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingest.collect.call import recognise
 from ingest.collect.interpret import dead_letter, interpret
 from ingest.collect.members import MemberKey
 from ingest.collect.outcome import Answer, Outcome
-from ingest.collect.platform import recognise
 from ingest.collect.platforms import REGISTRY
 from ingest.events import TOPICS, encode
 from tests.collect.stage import accounts

@@ -9,10 +9,11 @@ import pytest
 from pydantic import SecretStr
 
 from ingest.collect import client as client_module
+from ingest.collect.call import Call, Endpoint
 from ingest.collect.client import Client
 from ingest.collect.oauth import AppToken
 from ingest.collect.outcome import OK, TOKEN_EXPIRED, Answer, Outcome, Refused, Unavailable, Verdict, by_status
-from ingest.collect.platform import Call, Endpoint, Pace, Platform
+from ingest.collect.platform import Pace, Platform
 from ingest.settings import load
 
 START = datetime(2026, 11, 22, 10, tzinfo=UTC)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingest.collect.call import recognise
 from ingest.collect.grants import Grants
-from ingest.collect.platform import recognise
 from ingest.collect.platforms import REGISTRY
 from tests.collect import conformance as must
 from tests.collect.owners import grant

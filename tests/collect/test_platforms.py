@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from ingest.collect.call import recognise
 from ingest.collect.interpret import dead_letter, interpret
 from ingest.collect.members import MemberKey
 from ingest.collect.outcome import Answer, Outcome, Verdict
-from ingest.collect.platform import recognise
 from ingest.collect.platforms import REGISTRY, mastodon, youtube
 from ingest.events import encode
 

@@ -19,9 +19,9 @@ import psycopg
 import pytest
 
 from ingest import events
+from ingest.collect.call import Call, recognise
 from ingest.collect.interpret import BODY_LIMIT, dead_letter, interpret
 from ingest.collect.outcome import Answer, malformed
-from ingest.collect.platform import Call, recognise
 from ingest.collect.platforms import REGISTRY
 from ingest.errors import DependencyFailed, Misconfigured
 from ingest.events import DeadLetter

@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from ingest.collect import values
+from ingest.collect.call import Call, Endpoint
 from ingest.collect.oauth import OAuth, Renewal
 from ingest.collect.outcome import Answer
-from ingest.collect.platform import Account, Call, Endpoint, Observer
+from ingest.collect.platform import Account, Observer
 from ingest.collect.values import count, lenient, moment, text, when
 
 VERSION = "v26.0"

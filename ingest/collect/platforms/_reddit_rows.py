@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ingest.collect import values
-from ingest.collect.platform import Call, Observer
+from ingest.collect.call import Call
+from ingest.collect.platform import Observer
 from ingest.collect.values import Unreadable, count, flag, identifier, lenient, mapping, text, when
 
 ACCOUNT_ID = re.compile(r"t2_[a-z0-9]{1,13}", re.ASCII)

@@ -12,8 +12,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ingest.collect import values
+from ingest.collect.call import Call, Endpoint
 from ingest.collect.outcome import TOKEN_EXPIRED, Answer, Outcome, Verdict, retry_after
-from ingest.collect.platform import Call, Endpoint, Observer
+from ingest.collect.platform import Observer
 from ingest.collect.quota import next_reset
 from ingest.collect.values import count, flag, identifier, text
 

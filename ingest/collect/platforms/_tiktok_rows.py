@@ -5,8 +5,9 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 
 from ingest.collect import values
+from ingest.collect.call import Call
 from ingest.collect.outcome import Answer
-from ingest.collect.platform import Account, Call, Observer
+from ingest.collect.platform import Account, Observer
 from ingest.collect.values import count, flag, identifier, text
 
 BASE = "https://open.tiktokapis.com"

@@ -3,7 +3,8 @@
 from typing import Any
 
 from ingest.collect import values
-from ingest.collect.platform import Account, Call, Observer
+from ingest.collect.call import Call
+from ingest.collect.platform import Account, Observer
 from ingest.collect.values import count, identifier, moment, text, when
 
 NO_PICTURE = "user-default-pictures"

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
+from ingest.collect.call import Call, Endpoint
 from ingest.collect.outcome import (
     OK,
     TOKEN_EXPIRED,
@@ -16,7 +17,7 @@ from ingest.collect.outcome import (
     retry_after,
     settled,
 )
-from ingest.collect.platform import Call, Endpoint, Rate
+from ingest.collect.platform import Rate
 from ingest.collect.values import epoch, items, lenient, text
 
 ASKED = ("ids", "usernames", "id", "username")

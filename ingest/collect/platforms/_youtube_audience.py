@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ingest.collect import values
-from ingest.collect.platform import Account, Call, Endpoint, Observer
+from ingest.collect.call import Call, Endpoint
+from ingest.collect.platform import Account, Observer
 from ingest.collect.values import count, lenient, mapping, moment, text, when
 
 BASE = "https://youtube.googleapis.com"

@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from ingest.collect import values
+from ingest.collect.call import Call, Endpoint
 from ingest.collect.oauth import OAuth
 from ingest.collect.outcome import Answer
-from ingest.collect.platform import Account, Call, Endpoint, Observer
+from ingest.collect.platform import Account, Observer
 from ingest.collect.quota import window
 from ingest.collect.values import Unreadable, count, identifier
 

@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import Any
 
 from ingest.collect import values
-from ingest.collect.platform import Call, Observer
+from ingest.collect.call import Call
+from ingest.collect.platform import Observer
 from ingest.collect.values import count, flag, lenient, mapping, moment, text, when
 
 SHORT_SECONDS = 180

@@ -11,8 +11,9 @@ from datetime import datetime
 from typing import Any
 
 from ingest.collect import values
+from ingest.collect.call import Call, Endpoint
 from ingest.collect.outcome import OK, Answer, Outcome, Verdict, by_status, malformed, retry_after, settled
-from ingest.collect.platform import Account, Call, Endpoint, Observer, Pace, Platform, Rate
+from ingest.collect.platform import Account, Observer, Pace, Platform, Rate
 from ingest.collect.platforms._bluesky_rows import author_of, features, published, read_post, read_profile
 from ingest.collect.values import identifier, lenient, mapping, moment, text
 

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from ingest.collect import values
+from ingest.collect.call import Call, Endpoint
 from ingest.collect.outcome import (
     CONSENT_WITHDRAWN,
     OK,
@@ -26,7 +27,7 @@ from ingest.collect.outcome import (
     retry_after,
     settled,
 )
-from ingest.collect.platform import Account, Call, Endpoint, Observer, Pace, Page, Platform, Rate
+from ingest.collect.platform import Account, Observer, Pace, Page, Platform, Rate
 from ingest.collect.platforms._instagram_owner import (
     COMMENTS,
     INSIGHTS,

@@ -13,8 +13,9 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from ingest.collect import values
+from ingest.collect.call import Call, Endpoint
 from ingest.collect.outcome import OK, Answer, Outcome, Verdict, by_status, malformed, settled
-from ingest.collect.platform import Account, Call, Endpoint, Observer, Pace, Platform, Rate
+from ingest.collect.platform import Account, Observer, Pace, Platform, Rate
 from ingest.collect.values import count, flag, identifier, items, lenient, mapping, moment, text, when
 
 LOOKUP = Endpoint("accounts/lookup", "/api/v1/accounts/lookup")

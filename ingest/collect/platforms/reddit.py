@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from ingest.collect import values
+from ingest.collect.call import Call, Endpoint
 from ingest.collect.oauth import AppToken
 from ingest.collect.outcome import (
     OK,
@@ -23,7 +24,7 @@ from ingest.collect.outcome import (
     retry_after,
     settled,
 )
-from ingest.collect.platform import Account, Call, Endpoint, Observer, Pace, Platform, Rate
+from ingest.collect.platform import Account, Observer, Pace, Platform, Rate
 from ingest.collect.platforms._reddit_rows import ACCOUNT_ID, fullname, moment_of, parse_comments, parse_post, things
 from ingest.collect.values import count, identifier, lenient, text, when
 

@@ -12,6 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ingest.collect import values
+from ingest.collect.call import Call, Endpoint
 from ingest.collect.oauth import AppToken, OAuth
 from ingest.collect.outcome import (
     OK,
@@ -24,7 +25,7 @@ from ingest.collect.outcome import (
     retry_after,
     settled,
 )
-from ingest.collect.platform import Account, Call, Endpoint, Observer, Pace, Page, Platform
+from ingest.collect.platform import Account, Observer, Pace, Page, Platform
 from ingest.collect.platforms import _tiktok_business as business
 from ingest.collect.platforms import _tiktok_rows as rows
 from ingest.collect.platforms._tiktok_rows import BASE

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from ingest.collect import values
+from ingest.collect.call import Call, Endpoint
 from ingest.collect.oauth import AppToken, OAuth
 from ingest.collect.outcome import (
     CONSENT_WITHDRAWN,
@@ -23,7 +24,7 @@ from ingest.collect.outcome import (
     retry_after,
     settled,
 )
-from ingest.collect.platform import Account, Call, Endpoint, Observer, Pace, Page, Platform, Rate
+from ingest.collect.platform import Account, Observer, Pace, Page, Platform, Rate
 from ingest.collect.platforms._twitch_rows import (
     features,
     read_channel,

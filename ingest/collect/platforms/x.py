@@ -11,9 +11,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ingest.collect import values
+from ingest.collect.call import Call, Endpoint
 from ingest.collect.oauth import OAuth
 from ingest.collect.outcome import Answer, Refused, Verdict
-from ingest.collect.platform import Account, Call, Endpoint, Observer, Pace, Page, Platform
+from ingest.collect.platform import Account, Observer, Pace, Page, Platform
 from ingest.collect.platforms._x_problems import ASKED, kind_of, missing, rate, verdict
 from ingest.collect.platforms._x_rows import member_features, read_post, read_user, references
 from ingest.collect.values import identifier, items, lenient, moment, text

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from ingest.collect import values
+from ingest.collect.call import Call, Endpoint
 from ingest.collect.outcome import (
     OK,
     TOKEN_EXPIRED,
@@ -22,7 +23,7 @@ from ingest.collect.outcome import (
     retry_after,
     settled,
 )
-from ingest.collect.platform import Account, Call, Endpoint, Observer, Pace, Page, Platform
+from ingest.collect.platform import Account, Observer, Pace, Page, Platform
 from ingest.collect.platforms._youtube_audience import (
     BASE,
     COMMENTERS,
