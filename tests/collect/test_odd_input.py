@@ -96,7 +96,7 @@ def test_counters_that_jump_to_0_or_beyond_2_to_the_53_are_taken_as_they_are(
 
     before, after = counted(clean), counted(ran)
     changed = {key for key, value in after.items() if value == count}
-    assert len(changed) > len(after) / 2
+    assert len(changed) > len(after) / 2, "does infra/sandbox/spoil.py know the keys of these counters?"
     assert all(after[key] == before[key] for key in before.keys() & after.keys() - changed)
     assert before.keys() <= after.keys(), "a counter of 0 is 0, not unknown"
 
