@@ -94,9 +94,7 @@ class Settings(BaseSettings):
     x_bearer_token: SecretStr = SecretStr("")
     x_daily_units: int = Field(default=10_000, ge=0, description="of a UTC day, a unit being a tenth of a cent")
     x_monthly_units: int | None = Field(default=None, ge=0, description="of a calendar month of UTC, besides")
-    x_audience_units: int = Field(
-        default=0, ge=0, description="for a sample of one account's followers, 10 each; or 0"
-    )
+    x_audience_units: int = Field(default=0, ge=0, description="for a sample of one account's followers, 10 each; or 0")
     x_client_id: str = ""
     x_client_secret: SecretStr = SecretStr("")
     reddit_client_id: str = ""
