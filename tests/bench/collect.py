@@ -59,7 +59,7 @@ CYCLE = {
     "youtube": Chosen(1_920, 1),
     "bluesky": Chosen(1_850, 1),
     "mastodon": Chosen(1_600, 20),
-    "twitch": Chosen(1_500, 5),
+    "twitch": Chosen(1_500, 3),
     "x": Chosen(1_300, 1),
     "reddit": Chosen(1_000, 24),
     "tiktok": Chosen(480, 4),
