@@ -69,7 +69,7 @@ class Cycle:
     breaches: int
     """Answers of the sandbox that said: too fast."""
     served: int
-    """Answers of the sandbox."""
+    """Answers of the sandbox to the first pass."""
     sandbox_cpu: float
     wrong: list[str]
     """How what was published differs from the truth."""

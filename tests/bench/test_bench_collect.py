@@ -32,7 +32,7 @@ def test_a_cycle_publishes_what_is_due_of_every_account_once_without_a_breach(se
     assert found.breaches == 0
     assert (found.counted.notice.accounts, found.again.notice.accounts) == (60, 60)
     assert found.events >= 60 + 2 * 60  # an account has more than two posts that are due
-    assert found.served == found.counted.sent + found.again.sent
+    assert found.served == found.counted.sent
     assert found.again.sent < found.counted.sent / 4  # the second pass reads answers, all but batches made otherwise
 
 

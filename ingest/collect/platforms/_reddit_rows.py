@@ -63,14 +63,15 @@ def parse_post(call: Call, post: dict[str, Any], observe: Observer) -> None:
     listed_for = call.path_values.get("name", "")
     if listed_for and author and author != DELETED and author.lower() != listed_for.lower():
         return  # another's, such as an advertisement
-    reason, written = text(post.get("removed_by_category")), text(post.get("selftext"))
+    reason, written = post.get("removed_by_category"), post.get("selftext")
+    is_deleted, published = DELETED in (author, written) or reason == "deleted", moment_of(post.get("created_utc"))
+    if not is_deleted and not observe.listed(post_id, published):
+        return
     owner = author_of(post) or call.owners.get(post_id) or call.account_id or (author if author != DELETED else None)
-    if author == DELETED or reason == "deleted" or written == DELETED:
+    if is_deleted:
         observe.post(owner, post_id, state="gone", state_reason="deleted")
         return
-    published = moment_of(post.get("created_utc"))
-    if not observe.listed(post_id, published):
-        return
+    reason, written = text(reason), text(written)
     removed = reason or ("removed" if written == REMOVED else None)
     title, written = text(post.get("title")), written if written not in (DELETED, REMOVED) else None
     words, link = "\n".join(filter(None, [title, written])), text(post.get("url"))
@@ -132,7 +133,7 @@ def _is_number(value: Any) -> bool:
 
 def moment_of(value: Any) -> datetime | None:
     """Seconds since 1970, with or without a fraction."""
-    return datetime.fromtimestamp(value, UTC) if _is_number(value) and 0 < value < 10**11 else None
+    return datetime.fromtimestamp(value, UTC) if type(value) in (int, float) and 0 < value < 10**11 else None
 
 
 def _score(value: Any) -> int | None:

@@ -67,7 +67,7 @@ def resolve(accounts: Sequence[str]) -> list[Call]:
 
 
 def listing(account: Account, short: bool) -> Call:
-    page = {"actor": account.account_id} | ({"limit": "30"} if short else {})
+    page = {"actor": account.account_id} | ({"limit": "20"} if short else {})
     return FEED.call(BASE, page, account_id=account.account_id)
 
 

@@ -204,10 +204,11 @@ def parse(call: Call, answer: Answer, observe: Observer) -> None:
         found = things(answer.document, "t3")
         for post in found:
             parse_post(call, post, observe)
-        _parse_missing(call, {fullname(post) for post in found}, observe)
-        times = [moment_of(post.get("created_utc")) for post in found if post.get("pinned") is not True]
         if call.endpoint == SUBMITTED:
+            times = (moment_of(post.get("created_utc")) for post in found if post.get("pinned") is not True)
             observe.reading.reached = min((time for time in times if time), default=None)
+        else:
+            _parse_missing(call, {fullname(post) for post in found}, observe)
 
 
 def _parse_missing(call: Call, seen: set[str], observe: Observer) -> None:

@@ -101,7 +101,8 @@ def resolve(accounts: Sequence[str]) -> list[Call]:
 
 
 def listing(account: Account, short: bool) -> Call:
-    return UPLOADS.call(BASE, {"playlistId": account.listing or ""}, account_id=account.account_id)
+    page = {"maxResults": "20"} if short else {}
+    return UPLOADS.call(BASE, page | {"playlistId": account.listing or ""}, account_id=account.account_id)
 
 
 def lookup(posts: Sequence[str]) -> list[Call]:
