@@ -1,6 +1,5 @@
 """What is YouTube's own: subscribers by an owner's grant, and counters out of a budget of their own."""
 
-from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -123,19 +122,3 @@ def test_a_video_deleted_between_its_listing_and_its_reading_is_a_tombstone(tmp_
     assert video in {post.post_id for post in ran.events("posts") if post.state == "gone"}
     must.no_false_tombstones(ran, "youtube", video)
     assert len(ran.visible) > 20
-
-
-def test_a_first_listing_that_breaks_off_after_a_page_is_read_to_its_end_by_the_next_run(tmp_path, monkeypatch):
-    since, most = (NOW - timedelta(days=90)).timestamp(), Counter()
-    for post in must.world_posts("youtube").values():
-        most[post.account.account_id] += since < post.published_at < NOW.timestamp()
-    [(busiest, _)] = most.most_common(1)
-    stage = set_up("youtube", [busiest], tmp_path, monkeypatch)
-    clean = stage.run("collect", "clean")
-    stage.store.objects = {}
-    stage.fault(kind="html", endpoint="playlistItems", after=1)
-    rough = stage.run("collect", "rough")
-    assert rough.failure is None
-    assert 0 < len(rough.visible) < len(clean.visible)
-    after = stage.run("collect", "after")
-    assert clean.visible == rough.visible | after.visible
