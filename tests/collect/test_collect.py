@@ -23,6 +23,15 @@ def test_one_account_s_end_stops_no_other(everybody, watch, on_kafka):
     assert batch.unresolved == ["nobody@meadow.example", "ann@no-such-server.example"]
 
 
+def test_an_account_that_two_lines_lead_to_is_read_once(everybody, watch, on_kafka, truth):
+    handle = next(one for one in everybody("bluesky") if not one.startswith("did:"))
+    [row] = [row for row in truth("accounts", platform="bluesky", at=NOW.isoformat()) if row["account"] == handle]
+    batch = run.collect(watch("bluesky", handle, row["account_id"]), "bluesky", now=NOW, run_id="r1")
+    posts = [post.post_id for post in on_kafka("posts")]
+    assert (batch.unresolved, batch.observed_accounts) == (None, 1)
+    assert len(posts) == len(set(posts)) > 0
+
+
 def test_a_host_that_is_down_stops_only_its_own_accounts(everybody, watch, fault):
     people = everybody("mastodon")[:3]
     settings = watch("mastodon", *people)
