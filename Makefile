@@ -16,7 +16,7 @@ setup: ## environments from the locks (two minutes the first time, then a second
 demo: setup ## a simulated month through the real path, then Airflow on its own; leaves the stack running (6 to 8 minutes)
 	@$(bin)/python -m infra.demo
 
-test: lint ## lint, then all tests against a real Kafka, object store, Postgres and Airflow (15 to 18 minutes)
+test: lint ## lint, then all tests against a real Kafka, object store, Postgres and Airflow (18 to 20 minutes)
 	@$(bin)/pytest
 
 lint: setup ## ruff, mypy --strict, sqlfluff (a minute)
